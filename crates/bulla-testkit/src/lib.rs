@@ -1,1 +1,11 @@
-//! placeholder
+//! What the tests of several crates share. It is not published.
+//!
+//! - [`conformance`] holds every store to the promises of `bulla_vault::store`;
+//! - [`hostile`] plays stores that lie ([`hostile::HostileStore`]) and stores that fail
+//!   ([`hostile::FaultyStore`]), so that a vault can be shown to notice the one and to survive the
+//!   other.
+
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+pub mod hostile;

@@ -124,6 +124,9 @@ pub enum StoreError {
         /// What was found to be wrong, without any of the store's bytes.
         what: &'static str,
     },
+    /// Something is already where a new store was to be made.
+    #[error("something is already at this place")]
+    Exists,
     /// No room is left where the store lies.
     #[error("no space is left where the vault lies")]
     Full,
@@ -138,9 +141,16 @@ pub enum StoreError {
     /// There is no store at this place.
     #[error("there is no vault here")]
     NotFound,
+    /// A write failed in a way that leaves open what reached the disk. The handle is of no more
+    /// use; whoever opens the store anew sees what was committed.
+    #[error("an earlier write to the vault failed, so it has to be opened again")]
+    Poisoned,
     /// The store can be read but not written.
     #[error("the vault cannot be written")]
     ReadOnly,
+    /// The store was moved, removed or replaced by another while it was open.
+    #[error("the vault was replaced or removed while it was in use")]
+    Replaced,
     /// The place is one where a store is not safe, such as a folder that others can write.
     #[error("{what}")]
     Unsafe {

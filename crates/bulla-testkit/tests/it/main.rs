@@ -1,0 +1,5 @@
+//! The kit tested on the store in memory.
+
+mod conforms;
+mod faulty;
+mod lies;
