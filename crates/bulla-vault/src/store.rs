@@ -36,8 +36,7 @@ pub enum Table {
 
 impl Table {
     /// All tables, in the order in which a store lays them out.
-    pub const ALL: [Self; 5] =
-        [Self::Head, Self::Keyring, Self::Entry, Self::History, Self::Node];
+    pub const ALL: [Self; 5] = [Self::Head, Self::Keyring, Self::Entry, Self::History, Self::Node];
 }
 
 /// A place for sealed bytes that many processes may use at once.
@@ -79,13 +78,11 @@ pub trait View {
     ///
     /// # Errors
     /// What went wrong with the store.
-    fn scan(
-        &self,
-        table: Table,
-        after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 }
+
+/// What [`View::scan`] calls with the key and the value of each row.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// The sole writer: a [`View`] that sees its own changes.
 pub trait Txn: View {

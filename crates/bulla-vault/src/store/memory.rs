@@ -1,10 +1,10 @@
 //! A store in memory: for tests, for vectors and for programs that keep their own copy of a vault.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Lock, Store, StoreError, Table, Txn, View};
+use super::{Lock, Store, StoreError, Table, Txn, View, Visit};
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
@@ -64,12 +64,7 @@ impl View for Snapshot {
         Ok(self.0.get(&(table, key.to_vec())).cloned())
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let start = Bound::Excluded((table, after.to_vec()));
         for ((of, key), value) in self.0.range((start, Bound::Unbounded)) {
             if *of != table || visit(key, value).is_break() {
@@ -91,12 +86,7 @@ impl View for Writer<'_> {
         self.rows.get(table, key)
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.rows.scan(table, after, visit)
     }
 }
