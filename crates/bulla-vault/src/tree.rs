@@ -91,7 +91,7 @@ fn walk_below<E>(
         if at.count <= BUCKET_MAX {
             parse_bucket(key, at.count, &bytes).map(Node::Bucket)
         } else {
-            Interior::parse(at.count, &bytes).map(Node::Interior)
+            Interior::parse(at.count, &bytes).map(|node| Node::Interior(Box::new(node)))
         }
     });
     match node {
@@ -111,7 +111,7 @@ fn walk_below<E>(
 
 enum Node {
     Bucket(Records),
-    Interior(Interior),
+    Interior(Box<Interior>),
 }
 
 /// Adds or replaces leaves, rewrites the nodes above them, and returns the new root.

@@ -42,7 +42,7 @@ impl NodeKey {
         let mut child = *self;
         if self.depth() < MAX_DEPTH {
             let index = usize::from(self.depth());
-            child.bytes[1 + index / 2] |= if index % 2 == 0 { nibble << 4 } else { nibble };
+            child.bytes[1 + index / 2] |= if index.is_multiple_of(2) { nibble << 4 } else { nibble };
             child.bytes[0] += 1;
         }
         child
@@ -58,7 +58,7 @@ impl NodeKey {
 fn nibble(id: &EntryId, at: u8) -> u8 {
     // At the end of an id there is nothing left to tell apart.
     let byte = id.get(usize::from(at / 2)).copied().unwrap_or(0);
-    if at % 2 == 0 { byte >> 4 } else { byte & 0xf }
+    if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xf }
 }
 
 /// Sixteen children.
