@@ -1,11 +1,10 @@
 //! A store that fails.
 
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bulla_vault::store::{Lock, Store, StoreError, Table, Txn, View};
+use bulla_vault::store::{Lock, Store, StoreError, Table, Txn, View, Visit};
 
 use super::SharedStore;
 
@@ -127,12 +126,7 @@ impl View for FaultyView<'_> {
         self.inner.get(table, key)
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.fuse.call()?;
         self.inner.scan(table, after, visit)
     }
@@ -149,12 +143,7 @@ impl View for FaultyTxn<'_> {
         self.inner.get(table, key)
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.fuse.call()?;
         self.inner.scan(table, after, visit)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bulla_vault::store::{Lock, Store, StoreError, Table, Txn, View};
+use bulla_vault::store::{Lock, Store, StoreError, Table, Txn, View, Visit};
 
 use super::SharedStore;
 
@@ -75,7 +75,9 @@ pub enum Lie {
 
 /// All rows of a store at one moment.
 #[derive(Clone)]
-pub struct Recording(Arc<BTreeMap<(Table, Vec<u8>), Vec<u8>>>);
+pub struct Recording(Arc<Rows>);
+
+type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
 impl Recording {
     /// Records what `store` holds now.
@@ -84,7 +86,7 @@ impl Recording {
     /// What went wrong with the store.
     pub fn of(store: &dyn Store) -> Result<Self, StoreError> {
         let view = store.read()?;
-        let mut rows = BTreeMap::new();
+        let mut rows = Rows::new();
         for table in Table::ALL {
             view.scan(table, &[], &mut |key, value| {
                 rows.insert((table, key.to_vec()), value.to_vec());
@@ -173,7 +175,7 @@ impl View for LyingView<'_> {
         told(&*self.truth, &self.lies, table, key)
     }
 
-    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         scan_told(&*self.truth, &self.lies, table, after, visit)
     }
 }
@@ -194,7 +196,7 @@ impl View for LyingTxn<'_> {
         told(&*self.truth, &self.lies, table, key)
     }
 
-    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, after: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         scan_told(&*self.truth, &self.lies, table, after, visit)
     }
 }
@@ -212,8 +214,6 @@ impl Txn for LyingTxn<'_> {
         self.truth.commit()
     }
 }
-
-type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// What a row is said to hold once all of `lies` have been told.
 fn told(
@@ -258,7 +258,7 @@ fn scan_told(
     lies: &[Lie],
     table: Table,
     after: &[u8],
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
     let mut keys = BTreeSet::new();
     truth.scan(table, after, &mut |key, _| {

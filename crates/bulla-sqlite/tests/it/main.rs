@@ -1,0 +1,5 @@
+//! The embedded store tested through its public face.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod conforms;
