@@ -30,6 +30,9 @@ fn told(doing: &'static str, error: &Error) -> StoreError {
         ffi::SQLITE_CANTOPEN_SYMLINK => {
             return StoreError::Unsafe { what: "the vault is a symbolic link" };
         }
+        ffi::SQLITE_IOERR_SHORT_READ => {
+            return StoreError::Damaged { what: "the file ends before its last page does" };
+        }
         // SQLite could not make room for its index beside the vault.
         ffi::SQLITE_IOERR_SHMSIZE => return StoreError::Full,
         ffi::SQLITE_READONLY_DBMOVED => return StoreError::Replaced,

@@ -307,12 +307,23 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether others may reach the same files from another machine. FUSE is among these, since nothing
-/// tells what stands behind it.
+/// Whether others may reach the same files from another machine.
 #[cfg(target_os = "linux")]
 fn on_network(folder: &Path) -> io::Result<bool> {
-    /// `f_type` of statfs(2).
-    const NETWORK: [u32; 15] = [
+    Ok(is_network(rustix::fs::statfs(folder)?.f_type as i64))
+}
+
+/// Only Linux tells by a number.
+#[cfg(not(target_os = "linux"))]
+fn on_network(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Whether an `f_type` of statfs(2) is that of a network or cluster file system. FUSE is among
+/// these, since nothing tells what stands behind it.
+#[cfg(target_os = "linux")]
+fn is_network(f_type: i64) -> bool {
+    const NETWORK: [i64; 15] = [
         0x6969,      // NFS
         0x517b,      // SMB
         0xff53_4d42, // CIFS
@@ -329,13 +340,24 @@ fn on_network(folder: &Path) -> io::Result<bool> {
         0x4750_4653, // GPFS
         0x6573_5546, // FUSE
     ];
-    let kind = rustix::fs::statfs(folder)?.f_type;
-    // The field is signed on some machines, and wider than the number in it.
-    Ok(NETWORK.iter().any(|network| i64::from(*network) == (kind as i64 & 0xffff_ffff)))
+    // The field is wider than the number in it, and signed on some machines.
+    NETWORK.contains(&(f_type & 0xffff_ffff))
 }
 
-/// Only Linux tells by a number.
-#[cfg(not(target_os = "linux"))]
-fn on_network(_folder: &Path) -> io::Result<bool> {
-    Ok(false)
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_are_told_apart() {
+        let cifs_as_signed = i64::from(0xff53_4d42_u32.cast_signed());
+        for network in [0x6969, 0xff53_4d42, cifs_as_signed, 0xfe53_4d42, 0x6573_5546, 0x0102_1997]
+        {
+            assert!(is_network(network), "{network:x}");
+        }
+        // ext4, tmpfs, btrfs, XFS, overlayfs
+        for local in [0xef53, 0x0102_1994, 0x9123_683e, 0x5846_5342, 0x794c_7630] {
+            assert!(!is_network(local), "{local:x}");
+        }
+    }
 }
