@@ -1,0 +1,216 @@
+//! The seam between references and file formats: all that the rest of the crate knows of a format.
+//!
+//! A format is one file under `format/` that implements [`Syntax`], and its rows in the tables of
+//! [`Format`].
+
+mod genesys_ini;
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::problem::Rule;
+use crate::secret::Draft;
+
+/// A file format that references are resolved in.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Format {
+    /// Sections and options as Genesys Configuration Manager exports them.
+    GenesysIni,
+}
+
+impl Format {
+    /// All formats, by name.
+    pub const ALL: &[Self] = &[Self::GenesysIni];
+
+    /// The name by which a format is asked for.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GenesysIni => "genesys-ini",
+        }
+    }
+
+    /// The format of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| format.name() == name)
+    }
+
+    /// The format of a file by its name and content, or `None` if nothing claims it.
+    ///
+    /// `.conf`, `.cfg` and plain text are claimed by no format: the first two mean too many things,
+    /// the last has to be asked for. What holds a `pop-client*` or `smtp-client*` section is
+    /// Genesys', whatever its name.
+    #[must_use]
+    pub fn detect(name: &str, src: &[u8]) -> Option<Self> {
+        let _ = name;
+        genesys_ini::claims(src).then_some(Self::GenesysIni)
+    }
+
+    /// Whether the fill rule of Genesys configurations applies.
+    #[must_use]
+    pub fn is_genesys(self) -> bool {
+        matches!(self, Self::GenesysIni)
+    }
+
+    pub(crate) fn syntax(self) -> &'static dyn Syntax {
+        match self {
+            Self::GenesysIni => &genesys_ini::GenesysIni,
+        }
+    }
+}
+
+/// What a format has to know: where its scalars are, and how a text is written in the place of one.
+pub(crate) trait Syntax {
+    /// Hands every scalar of `src` to `found`, in a fixed order; the same file always gives the same
+    /// scalars.
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed>;
+
+    /// Writes `content` in the place of the scalar at `span`, keeping its style, so that it decodes
+    /// to exactly the content; or says why that cannot be.
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal>;
+
+    /// Whether escapes in `src` could hide a reference from a search for its plain letters.
+    fn may_hide(&self, _src: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether a scalar that is one reference and nothing else is resolved without braces.
+    fn resolves_bare(&self) -> bool {
+        true
+    }
+}
+
+/// One scalar of a file.
+pub(crate) struct Scalar {
+    /// The whole token as written, quotes included.
+    pub(crate) span: Range<usize>,
+    pub(crate) text: Text,
+    pub(crate) role: Role,
+    /// How many sections, lists and mappings are open around it.
+    pub(crate) depth: usize,
+}
+
+/// What a scalar decodes to.
+pub(crate) enum Text {
+    /// Something else than these bytes of the file. It may hold secrets.
+    Decoded(Zeroizing<Vec<u8>>),
+    /// Readers disagree on it, or it is broken: no reference can stand in it.
+    Opaque,
+    /// Just these bytes of the file.
+    Verbatim(Range<usize>),
+}
+
+impl Text {
+    /// The decoded bytes; of what cannot be decoded, none.
+    pub(crate) fn bytes<'a>(&'a self, src: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Decoded(bytes) => bytes,
+            Self::Opaque => &[],
+            Self::Verbatim(range) => &src[range.clone()],
+        }
+    }
+}
+
+/// What a scalar is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// The name of the value that follows it.
+    Key,
+    /// The name of a section.
+    Section,
+    /// No text at all: a new set of sections begins here.
+    Set,
+    /// A value; the only thing that can be replaced.
+    Value,
+}
+
+/// What comes in the place of a scalar.
+pub(crate) struct Content<'a> {
+    pub(crate) parts: &'a [Part<'a>],
+    /// Whether it is a number or truth value, to be written as such.
+    pub(crate) typed: bool,
+}
+
+/// A piece of the content.
+#[derive(Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// Text of the template, decoded.
+    Plain(&'a [u8]),
+    /// A value.
+    Value(&'a [u8]),
+}
+
+impl<'a> Content<'a> {
+    /// Whether `text` is just this content.
+    pub(crate) fn is(&self, mut text: &[u8]) -> bool {
+        self.parts.iter().all(|part| match text.strip_prefix(part.bytes()) {
+            Some(rest) => {
+                text = rest;
+                true
+            }
+            None => false,
+        }) && text.is_empty()
+    }
+
+    /// The whole content in one piece.
+    pub(crate) fn joined(&self) -> Draft {
+        let mut draft =
+            Draft::with_capacity(self.parts.iter().map(|part| part.bytes().len()).sum());
+        for part in self.parts {
+            draft.push(part.bytes());
+        }
+        draft
+    }
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Plain(bytes) | Self::Value(bytes) => bytes,
+        }
+    }
+}
+
+/// A file as it is being rendered.
+pub(crate) struct Output {
+    pub(crate) bytes: Draft,
+    /// Where values stand in it.
+    pub(crate) values: Vec<Range<usize>>,
+}
+
+impl Output {
+    /// Writes what belongs to `part`, remembering where if it is a value.
+    pub(crate) fn part<E>(
+        &mut self,
+        part: Part<'_>,
+        write: impl FnOnce(&[u8], &mut Draft) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.bytes.len();
+        write(part.bytes(), &mut self.bytes)?;
+        if matches!(part, Part::Value(_)) {
+            self.values.push(start..self.bytes.len());
+        }
+        Ok(())
+    }
+}
+
+/// Why a format cannot carry a content; completes the sentence "the value ...".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Refusal(pub(crate) &'static str);
+
+/// Why a file does not follow its format.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    pub(crate) at: usize,
+    pub(crate) rule: Rule,
+    pub(crate) what: &'static str,
+}

@@ -1,0 +1,122 @@
+//! Genesys options as `[section]` and `option = value` lines.
+//!
+//! The rules of this form are not documented: neither quotes nor escapes nor continuation nor a
+//! comment behind a value. So nothing of that is assumed. A value is what stands behind the first `=`
+//! without blanks and tabs around it, and only characters that mean nothing anywhere are placed.
+//! Bytes outside ASCII may be of any code page and are left as they are.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text};
+
+pub(super) struct GenesysIni;
+
+impl Syntax for GenesysIni {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let mut in_section = 0;
+        for line in lines(src) {
+            let content = trimmed(src, line);
+            let text = &src[content.clone()];
+            match text.first() {
+                None | Some(b'#' | b';') => {}
+                Some(b'[') if text.ends_with(b"]") => {
+                    in_section = 1;
+                    let name = trimmed(src, content.start + 1..content.end - 1);
+                    found(Scalar {
+                        span: name.clone(),
+                        text: Text::Verbatim(name),
+                        role: Role::Section,
+                        depth: 0,
+                    });
+                }
+                Some(_) => {
+                    let equals = memchr(b'=', text).map(|at| content.start + at);
+                    let key = trimmed(src, content.start..equals.unwrap_or(content.end));
+                    found(Scalar {
+                        span: key.clone(),
+                        text: Text::Verbatim(key),
+                        role: Role::Key,
+                        depth: in_section,
+                    });
+                    if let Some(equals) = equals {
+                        let value = trimmed(src, equals + 1..content.end);
+                        found(Scalar {
+                            span: value.clone(),
+                            text: Text::Verbatim(value),
+                            role: Role::Value,
+                            depth: in_section,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        _src: &[u8],
+        _span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        for &part in content.parts {
+            if let Part::Value(value) = part {
+                check(value)?;
+            }
+            out.part(part, |bytes, out| {
+                out.push(bytes);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a section of a mail client stands in the file.
+pub(super) fn claims(src: &[u8]) -> bool {
+    ["[pop-client", "[smtp-client"].iter().any(|section| {
+        memchr::memmem::find_iter(src, section)
+            .any(|at| src[..at].iter().rev().take_while(|&&b| b != b'\n').all(|b| is_blank(*b)))
+    })
+}
+
+fn check(value: &[u8]) -> Result<(), Refusal> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._~+-".contains(b);
+    match value.iter().find(|b| !plain(b)) {
+        None => Ok(()),
+        Some(b'\n' | b'\r') => Err(Refusal("holds a line break, which this form cannot carry")),
+        Some(0) => Err(Refusal("holds a NUL, which no text file can carry")),
+        Some(_) => Err(Refusal(
+            "holds a character other than A-Z a-z 0-9 / . _ ~ + -, and how this form writes such a \
+             character is not documented; the XML form carries it",
+        )),
+    }
+}
+
+/// The lines of a file without their ends, the byte order mark skipped.
+fn lines(src: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    std::iter::from_fn(move || {
+        (start < src.len()).then(|| {
+            let end = memchr(b'\n', &src[start..]).map_or(src.len(), |at| start + at);
+            let line = start..end;
+            start = end + 1;
+            line
+        })
+    })
+}
+
+fn trimmed(src: &[u8], range: Range<usize>) -> Range<usize> {
+    let text = &src[range.clone()];
+    let start = text.iter().take_while(|&&b| is_blank(b)).count();
+    let end = text[start..].iter().rev().take_while(|&&b| is_blank(b)).count();
+    range.start + start..range.end - end
+}
+
+/// Blanks, tabs, and the carriage return of a line end.
+fn is_blank(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\r')
+}

@@ -1,0 +1,339 @@
+//! The fill rule: an export of a Genesys configuration with blank or masked passwords is a template.
+//!
+//! A `secret = NAME` of a mail client selects the section `[secret-NAME]`, whose `password` is the
+//! OAuth client's secret; under XOAUTH2 the mail client's own `password` is the refresh token of its
+//! mailbox and `client-id` is the client's. Options that are there and empty, or all `*`, are filled
+//! accordingly. Nothing is ever added to a file.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::Reference;
+use crate::format::{Format, Role, Scalar};
+use crate::problem::{Pending, Rule, escaped};
+use crate::template::{Origin, Slot, Wants};
+
+/// The fields that the rule asks for.
+pub(crate) const CLIENT_ID: &str = "client-id";
+pub(crate) const CLIENT_SECRET: &str = "client-secret";
+pub(crate) const REFRESH_TOKEN: &str = "refresh-token";
+
+/// The sections with credentials, as they are found in a file.
+#[derive(Default)]
+pub(crate) struct Sections {
+    sections: Vec<Section>,
+    /// The number of the set of sections that is being read.
+    set: usize,
+    /// Whether the section that is being read has credentials.
+    inside: bool,
+    /// An option whose value has not come yet.
+    key: Option<(String, usize)>,
+}
+
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) at: usize,
+    pub(crate) options: Vec<Setting>,
+    set: usize,
+}
+
+/// An option of a section.
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) value: Zeroizing<Vec<u8>>,
+    pub(crate) at: usize,
+    pub(crate) scalar: usize,
+    pub(crate) depth: usize,
+    pub(crate) span: Range<usize>,
+    /// Whether a reference stands in it, or the rule fills it.
+    pub(crate) referred: bool,
+}
+
+/// An option that is filled.
+pub(crate) struct Fill {
+    pub(crate) scalar: usize,
+    pub(crate) depth: usize,
+    pub(crate) span: Range<usize>,
+    pub(crate) slot: Slot,
+}
+
+impl Sections {
+    /// Takes note of one scalar of the file. `referred` says whether a reference stands in it.
+    pub(crate) fn observe(&mut self, src: &[u8], number: usize, scalar: &Scalar, referred: bool) {
+        let text = scalar.text.bytes(src);
+        let name = || String::from_utf8_lossy(text).into_owned();
+        match scalar.role {
+            Role::Set => {
+                self.set += 1;
+                self.inside = false;
+            }
+            Role::Section => {
+                self.inside = has_credentials(text);
+                if self.inside {
+                    let section = Section {
+                        name: name(),
+                        at: scalar.span.start,
+                        options: Vec::new(),
+                        set: self.set,
+                    };
+                    self.sections.push(section);
+                }
+                self.key = None;
+            }
+            Role::Key if self.inside => self.key = Some((name(), scalar.span.start)),
+            Role::Value if self.inside => {
+                if let (Some((name, at)), Some(section)) =
+                    (self.key.take(), self.sections.last_mut())
+                {
+                    section.options.push(Setting {
+                        name,
+                        value: Zeroizing::new(text.to_vec()),
+                        at,
+                        scalar: number,
+                        depth: scalar.depth,
+                        span: scalar.span.clone(),
+                        referred,
+                    });
+                }
+            }
+            Role::Key | Role::Value => {}
+        }
+    }
+
+    /// Decides which options are filled and tells what is in the way.
+    pub(crate) fn fill(
+        mut self,
+        format: Format,
+        wanted: &mut Wants,
+        pending: &mut Vec<Pending>,
+    ) -> Vec<Fill> {
+        self.report_duplicates(pending);
+        let mut rule = FillRule { format, wanted, pending, fills: Vec::new() };
+        for client in 0..self.sections.len() {
+            if self.sections[client].is_client() {
+                rule.client(&mut self.sections, client);
+            }
+        }
+        rule.report_left(&self.sections);
+        rule.fills
+    }
+
+    fn report_duplicates(&self, pending: &mut Vec<Pending>) {
+        let mut sections = std::collections::BTreeSet::new();
+        for section in &self.sections {
+            if !sections.insert((section.set, &section.name)) {
+                let what = format!("the section [{}] stands here again", escaped(&section.name));
+                pending.push(Pending::new(section.at, Rule::DuplicateSection, what));
+            }
+            let mut options = std::collections::BTreeSet::new();
+            for option in &section.options {
+                if !options.insert(&option.name) {
+                    let what = format!(
+                        "the option {} of [{}] stands here again",
+                        escaped(&option.name),
+                        escaped(&section.name)
+                    );
+                    pending.push(Pending::new(option.at, Rule::DuplicateOption, what));
+                }
+            }
+        }
+    }
+}
+
+impl Section {
+    /// Whether it is a mailbox or the outgoing mail server.
+    pub(crate) fn is_client(&self) -> bool {
+        self.name.starts_with("pop-client") || self.name.starts_with("smtp-client")
+    }
+
+    pub(crate) fn option(&self, name: &str) -> Option<&Setting> {
+        self.options.iter().find(|option| option.name == name)
+    }
+
+    /// The value of an option, if it stands there and is text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let text = std::str::from_utf8(&self.option(name)?.value).ok()?;
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Who logs in: inbound it is `mailbox`, outbound `user`.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.text("mailbox").or_else(|| self.text("user"))
+    }
+
+    /// Whether it logs in with a token.
+    pub(crate) fn uses_tokens(&self) -> bool {
+        self.options.iter().any(|option| {
+            option.name.starts_with("mail.")
+                && option.name.ends_with(".auth.mechanisms")
+                && option
+                    .value
+                    .split(u8::is_ascii_whitespace)
+                    .any(|mechanism| mechanism.eq_ignore_ascii_case(b"XOAUTH2"))
+        })
+    }
+}
+
+impl Setting {
+    /// Whether the value is empty or all `*`.
+    pub(crate) fn is_blank(&self) -> bool {
+        !self.referred && self.value.iter().all(|&b| b == b'*')
+    }
+}
+
+struct FillRule<'a> {
+    format: Format,
+    wanted: &'a mut Wants,
+    pending: &'a mut Vec<Pending>,
+    fills: Vec<Fill>,
+}
+
+impl FillRule<'_> {
+    fn client(&mut self, sections: &mut [Section], client: usize) {
+        let section = &sections[client];
+        let Some(secret) = section.option("secret").filter(|o| !o.value.is_empty() && !o.referred)
+        else {
+            return;
+        };
+        let Some(name) = section.text("secret").filter(|n| !n.contains(char::is_whitespace)) else {
+            let what = "the option secret names no section: it is not UTF-8 or holds white space";
+            return self.report(secret.at, Rule::BadSecretName, what.to_owned());
+        };
+        let entry = format!("secret-{name}");
+        let (at, set) = (secret.at, section.set);
+        self.secret_section(sections, &entry, at, set);
+        if sections[client].uses_tokens() {
+            self.tokens(&mut sections[client], &entry);
+        }
+    }
+
+    /// The section that the option `secret` at `at` selects.
+    fn secret_section(&mut self, sections: &mut [Section], entry: &str, at: usize, set: usize) {
+        let Some(section) = sections.iter_mut().find(|s| s.set == set && s.name == entry) else {
+            let what = format!("the section [{}] does not exist", escaped(entry));
+            let lines = self.section_to_paste(entry);
+            return self.report_missing(at, what, lines);
+        };
+        self.fill(section, "password", [(entry, CLIENT_SECRET)].into_iter());
+    }
+
+    /// The password and client id of a mail client that logs in with tokens.
+    fn tokens(&mut self, section: &mut Section, entry: &str) {
+        self.fill(section, "client-id", [(entry, CLIENT_ID)].into_iter());
+        let Some(address) = section.address() else {
+            if section.option("password").is_none_or(Setting::is_blank) {
+                let what = format!(
+                    "the section [{}] has neither mailbox nor user, so its token is not known",
+                    escaped(&section.name)
+                );
+                self.report_missing(section.at, what, Vec::new());
+            }
+            return;
+        };
+        let shared = format!("mailbox/{address}");
+        let own = format!("{shared}+{}", section.name);
+        let candidates = [(shared.as_str(), REFRESH_TOKEN), (own.as_str(), REFRESH_TOKEN)];
+        self.fill(section, "password", candidates.into_iter());
+    }
+
+    /// Fills `option` of `section`, if it is blank, from the one of at most two candidates that
+    /// exists.
+    fn fill<'a>(
+        &mut self,
+        section: &mut Section,
+        option: &str,
+        candidates: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+    ) {
+        let required = candidates.len() == 1;
+        let mut references = Vec::new();
+        for (entry, field) in candidates {
+            match Reference::new(entry, field, None) {
+                Ok(reference) => references.push(reference),
+                Err(error) => {
+                    let what = format!("the value for {option} cannot be referred to: {error}");
+                    return self.report(section.at, Rule::BadReference, what);
+                }
+            }
+        }
+        if section.option(option).is_none() {
+            let what = format!("the section [{}] has no option {option}", escaped(&section.name));
+            let lines = vec![self.option_to_paste(option, &references[0])];
+            return self.report_missing(section.at, what, lines);
+        }
+        let Some(setting) = section.options.iter_mut().find(|o| o.name == option && o.is_blank())
+        else {
+            return;
+        };
+        let mut indices = references.into_iter().map(|reference| {
+            self.wanted.add(reference, required, || Origin::Filled {
+                section: section.name.clone(),
+                option: option.to_owned(),
+            })
+        });
+        let wanted = indices.next().expect("there is at least one candidate");
+        let alternative = indices.next();
+        let slot = Slot { at: setting.at, wanted, alternative, filters: Vec::new() };
+        setting.referred = true;
+        let (scalar, depth, span) = (setting.scalar, setting.depth, setting.span.clone());
+        self.fills.push(Fill { scalar, depth, span, slot });
+    }
+
+    fn section_to_paste(&self, entry: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let password = Reference::new(entry, CLIENT_SECRET, None);
+        if let Ok(password) = password {
+            let option = self.option_to_paste("password", &password);
+            if self.format == Format::GenesysIni {
+                lines.extend([format!("[{entry}]"), option]);
+            } else {
+                let open = format!("<list_pair key=\"{}\">", xml_escaped(entry));
+                lines.extend([open, option, "</list_pair>".to_owned()]);
+            }
+        }
+        lines
+    }
+
+    fn option_to_paste(&self, option: &str, reference: &Reference) -> String {
+        if self.format == Format::GenesysIni {
+            format!("{option} = {reference}")
+        } else {
+            format!("<str_pair key=\"{option}\" value=\"{reference}\"/>")
+        }
+    }
+
+    /// Passwords that stand in clear, or masked where no rule fills them.
+    fn report_left(&mut self, sections: &[Section]) {
+        for section in sections {
+            for option in section.options.iter().filter(|o| o.name == "password" && !o.referred) {
+                let name = escaped(&section.name);
+                if !option.is_blank() {
+                    let what = format!("the password of [{name}] stands here in clear");
+                    self.report(option.at, Rule::LiteralSecret, what);
+                } else if !option.value.is_empty() {
+                    let what = format!("the password of [{name}] is masked and no rule fills it");
+                    self.report(option.at, Rule::MaskedValue, what);
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, at: usize, rule: Rule, what: String) {
+        self.pending.push(Pending::new(at, rule, what));
+    }
+
+    fn report_missing(&mut self, at: usize, what: String, lines: Vec<String>) {
+        let mut pending = Pending::new(at, Rule::MissingOption, what);
+        pending.nearest = lines;
+        self.pending.push(pending);
+    }
+}
+
+/// Whether a section of this name holds credentials.
+fn has_credentials(name: &[u8]) -> bool {
+    ["pop-client", "smtp-client", "secret-"].iter().any(|start| name.starts_with(start.as_bytes()))
+}
+
+fn xml_escaped(name: &str) -> String {
+    name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}

@@ -1,0 +1,208 @@
+//! What can be wrong with a template or a render, with its place.
+
+use std::fmt;
+
+use crate::source::FailureKind;
+
+/// One thing that is wrong, and where.
+///
+/// It never holds a value nor a piece of the file other than a reference or a name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The rule that was broken.
+    pub rule: Rule,
+    /// Who is at fault; what an exit code is chosen by.
+    pub kind: Kind,
+    /// The name that the template was given.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong, in lower case and without a full stop.
+    pub what: String,
+    /// Where something is missing: what exists and is spelled nearly so, best first. Where an option
+    /// is missing: the lines to paste.
+    pub nearest: Vec<String>,
+}
+
+/// `FILE:LINE:COLUMN: WHAT`, with control characters escaped.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, what) = (escaped(&self.file), escaped(&self.what));
+        write!(f, "{file}:{}:{}: {what}", self.line, self.column)
+    }
+}
+
+/// Who is at fault.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The place or its format cannot carry the value.
+    CannotCarry,
+    /// What the file asks for is not clear, or the rendering did not prove right.
+    Conflict,
+    /// The file is a template as it should not be, for example with a literal secret in it.
+    Finding,
+    /// An entry, a field, a version or an option does not exist.
+    Missing,
+    /// The source of the values failed.
+    Source(FailureKind),
+    /// The template itself is wrong.
+    Template,
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident = $name:literal, $kind:ident;)*) => {
+        /// The rules, each with a stable name. docs/reference.md lists them.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Rule {
+            /// All rules, by name.
+            pub const ALL: &[Self] = &[$(Self::$rule,)*];
+
+            /// The stable name of the rule.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$rule => $name,)*
+                }
+            }
+
+            pub(crate) fn kind(self) -> Kind {
+                match self {
+                    $(Self::$rule => Kind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The fill rule finds two entries that could be meant.
+    AmbiguousFill = "ambiguous-fill", Conflict;
+    /// Something between `{{` and `}}` that begins as a reference and does not end as one.
+    BadExpression = "bad-expression", Template;
+    /// A reference that breaks the grammar.
+    BadReference = "bad-reference", Template;
+    /// A `secret` option whose value can name no section.
+    BadSecretName = "bad-secret-name", Template;
+    /// The format cannot carry the value at this place.
+    CannotCarry = "cannot-carry", CannotCarry;
+    /// An option that stands twice in one section.
+    DuplicateOption = "duplicate-option", Template;
+    /// A section that stands twice.
+    DuplicateSection = "duplicate-section", Template;
+    /// A value that its filter cannot encode.
+    FilterFailed = "filter-failed", CannotCarry;
+    /// A secret that stands in the template in clear.
+    LiteralSecret = "literal-secret", Finding;
+    /// The file does not follow its format.
+    Malformed = "malformed", Template;
+    /// A masked value that no rule fills.
+    MaskedValue = "masked-value", Missing;
+    /// An entry, field or version that does not exist.
+    Missing = "missing", Missing;
+    /// A section or option that the fill rule needs and that is not there.
+    MissingOption = "missing-option", Missing;
+    /// A rendering that does not read back as it should.
+    NotProven = "not-proven", Conflict;
+    /// The source of the values failed.
+    SourceFailed = "source-failed", Conflict;
+    /// A reference where none is resolved.
+    StrayReference = "stray-reference", Template;
+    /// A value inside the user information of a URL without the filter `url`.
+    UnencodedInUrl = "unencoded-in-url", Template;
+    /// A file with references whose format is not known.
+    UnknownFormat = "unknown-format", Template;
+    /// A file with references in an encoding other than UTF-8 where the format needs that.
+    WrongEncoding = "wrong-encoding", Template;
+}
+
+/// A problem whose place is still an offset into the file.
+pub(crate) struct Pending {
+    pub(crate) at: usize,
+    pub(crate) rule: Rule,
+    pub(crate) kind: Kind,
+    pub(crate) what: String,
+    pub(crate) nearest: Vec<String>,
+}
+
+impl Pending {
+    pub(crate) fn new(at: usize, rule: Rule, what: impl Into<String>) -> Self {
+        Self { at, rule, kind: rule.kind(), what: what.into(), nearest: Vec::new() }
+    }
+}
+
+/// Turns offsets into lines and columns, in one pass over the file however many there are.
+pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<Problem> {
+    pending.sort_by_key(|problem| problem.at);
+    let (mut line, mut column, mut done) = (1, 1, 0);
+    let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    pending
+        .into_iter()
+        .map(|Pending { at, rule, kind, what, nearest }| {
+            let at = at.clamp(bom, src.len().max(bom));
+            for &byte in &src[done.max(bom).min(at)..at] {
+                match byte {
+                    b'\n' => (line, column) = (line + 1, 1),
+                    // The further bytes of a UTF-8 character.
+                    0x80..=0xbf => {}
+                    _ => column += 1,
+                }
+            }
+            done = at;
+            Problem { rule, kind, file: file.to_owned(), line, column, what, nearest }
+        })
+        .collect()
+}
+
+/// `text` with everything escaped that is not visible: it may come from a hostile file.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if hidden { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_lines_and_characters() {
+        let src = "\u{feff}a\n\u{e9}\u{e9}x\r\nb".as_bytes();
+        let at = |needle: u8| src.iter().position(|&b| b == needle).unwrap();
+        let pending = [b'b', b'x', b'a'].map(|b| Pending::new(at(b), Rule::Missing, "gone"));
+        let places: Vec<_> = locate("f", src, pending.into())
+            .into_iter()
+            .map(|problem| (problem.line, problem.column))
+            .collect();
+        assert_eq!(places, [(1, 1), (2, 3), (3, 1)]);
+    }
+
+    #[test]
+    fn messages_cannot_steer_a_terminal() {
+        let mut problem =
+            locate("a\u{1b}[2J", b"", vec![Pending::new(0, Rule::Missing, "x\u{202e}")]).remove(0);
+        problem.line = 7;
+        assert_eq!(problem.to_string(), "a\\u{1b}[2J:7:1: x\\u{202e}");
+    }
+
+    #[test]
+    fn rules_have_names_of_their_own() {
+        let mut names: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        assert!(names.is_sorted());
+        names.dedup();
+        assert_eq!(names.len(), Rule::ALL.len());
+    }
+}

@@ -1,0 +1,375 @@
+//! Renders templates: asks for all values at once, places them, and proves each file by reading it
+//! again.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::Reference;
+use crate::filter::Filter;
+use crate::format::{Content, Format, Output, Part, Refusal, Role, Text};
+use crate::problem::{Kind, Pending, Problem, Rule, escaped, locate};
+use crate::secret::{Draft, Secret};
+use crate::source::{Answer, Failure, Source};
+use crate::template::{Place, Segment, Shape, Slot, Template};
+
+/// A rendered file, in memory.
+pub struct Rendering {
+    /// The name of the template.
+    pub name: String,
+    /// The whole file.
+    pub contents: Secret,
+    /// Where values stand in it, as bytes; in order, and none overlaps another.
+    pub values: Vec<Range<usize>>,
+    /// The values that went into it, by reference and version.
+    pub used: Vec<(Reference, u64)>,
+}
+
+/// Renders `templates` with values from `source`, which is asked once for all of them.
+///
+/// Problems of rules in `allowed` are overlooked where they are findings about a file and not
+/// errors.
+///
+/// # Errors
+/// Everything that is wrong with any of the templates, their values or their renderings, file by
+/// file. Then there is no rendering at all.
+pub fn render(
+    templates: &[Template],
+    source: &dyn Source,
+    allowed: &[Rule],
+) -> Result<Vec<Rendering>, Vec<Problem>> {
+    let values = Values::ask(templates, source);
+    let mut problems = Vec::new();
+    let mut renderings = Vec::with_capacity(templates.len());
+    let mut failures = BTreeSet::new();
+    for template in templates {
+        let mut found: Vec<_> = template
+            .problems
+            .iter()
+            .filter(|p| p.kind != Kind::Finding || !allowed.contains(&p.rule))
+            .cloned()
+            .collect();
+        let mut placing = Placing::new(template, &values, &mut failures);
+        let rendering = placing.render();
+        found.extend(locate(&template.name, &template.src, placing.pending));
+        found.sort_by_key(|problem| (problem.line, problem.column));
+        problems.append(&mut found);
+        // Without problems there is no use for what was rendered before.
+        if problems.is_empty() {
+            renderings.extend(rendering);
+        } else {
+            renderings.clear();
+        }
+    }
+    if problems.is_empty() { Ok(renderings) } else { Err(problems) }
+}
+
+/// The answers to the closure of all templates.
+struct Values {
+    wanted: Vec<Reference>,
+    answers: Vec<Answer>,
+}
+
+impl Values {
+    fn ask(templates: &[Template], source: &dyn Source) -> Self {
+        let wanted: BTreeSet<_> =
+            templates.iter().flat_map(|t| &t.wanted).map(|wanted| &wanted.reference).collect();
+        let wanted: Vec<_> = wanted.into_iter().cloned().collect();
+        let answers = if wanted.is_empty() { Vec::new() } else { source.resolve(&wanted) };
+        Self { wanted, answers }
+    }
+
+    /// The answer to one of the references that were asked for.
+    fn answer(&self, reference: &Reference) -> Option<&Answer> {
+        self.answers.get(self.wanted.binary_search(reference).ok()?)
+    }
+}
+
+/// A template while its values are placed.
+struct Placing<'a> {
+    template: &'a Template,
+    /// The answers, by the index that the template knows them by.
+    answers: Vec<Option<&'a Answer>>,
+    pending: Vec<Pending>,
+    /// Failures that have been told already: one is enough, however many references it is about.
+    failures: &'a mut BTreeSet<Failure>,
+}
+
+impl<'a> Placing<'a> {
+    fn new(
+        template: &'a Template,
+        values: &'a Values,
+        failures: &'a mut BTreeSet<Failure>,
+    ) -> Self {
+        let answers = template.wanted.iter().map(|w| values.answer(&w.reference)).collect();
+        Self { template, answers, pending: Vec::new(), failures }
+    }
+
+    fn render(&mut self) -> Option<Rendering> {
+        let template = self.template;
+        let rendering = |contents, values, used| Rendering {
+            name: template.name.clone(),
+            contents,
+            values,
+            used,
+        };
+        let Some(format) = template.format.filter(|_| !template.places.is_empty()) else {
+            let copy = Secret::copied_from(&template.src);
+            return Some(rendering(copy, Vec::new(), Vec::new()));
+        };
+        let mut used = vec![false; template.wanted.len()];
+        let fillings: Vec<_> =
+            template.places.iter().map(|place| self.filling(place, &mut used)).collect();
+        let size = fillings.iter().flatten().map(|filling| filling.len(self)).sum::<usize>();
+        let mut out =
+            Output { bytes: Draft::with_capacity(template.src.len() + size), values: Vec::new() };
+        let mut proof = Proof { template, placed: Vec::with_capacity(fillings.len()) };
+        let mut done = 0;
+        for (place, filling) in template.places.iter().zip(&fillings) {
+            let Some(filling) = filling else { continue };
+            out.bytes.push(&template.src[done..place.span.start]);
+            done = place.span.end;
+            let start = out.bytes.len();
+            let parts = filling.parts(self, place);
+            let content = Content { parts: &parts, typed: place.typed };
+            let encoded =
+                format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
+            if let Err(Refusal(why)) = encoded {
+                self.report(place, Rule::CannotCarry, &format!("the value {{}} {why}"));
+            }
+            proof.placed.push(start..out.bytes.len());
+        }
+        if !self.pending.is_empty() || fillings.iter().any(Option::is_none) {
+            return None;
+        }
+        out.bytes.push(&template.src[done..]);
+        let contents = |number: usize, test: &mut dyn FnMut(&Content<'_>) -> bool| {
+            let place: &Place = &template.places[number];
+            let filling = fillings[number].as_ref().expect("all places are filled by now");
+            test(&Content { parts: &filling.parts(self, place), typed: place.typed })
+        };
+        if let Err(number) = proof.check(format, out.bytes.bytes(), &contents) {
+            let place = number.and_then(|n| template.places.get(n)).or(template.places.first());
+            let what = "the rendering does not read back as the value {}";
+            if let Some(place) = place {
+                self.report(place, Rule::NotProven, what);
+            }
+            return None;
+        }
+        let used = template.wanted.iter().zip(&self.answers).zip(used).filter_map(
+            |((wanted, answer), used)| match answer {
+                Some(Answer::Value { version, .. }) if used => {
+                    Some((wanted.reference.clone(), *version))
+                }
+                _ => None,
+            },
+        );
+        Some(rendering(out.bytes.finish(), out.values, used.collect()))
+    }
+
+    /// The values for a place, or `None` if one is not to be had, which is then told.
+    fn filling(&mut self, place: &Place, used: &mut [bool]) -> Option<Filling> {
+        let mut filling = Some(Filling { values: Vec::new() });
+        for slot in slots(place) {
+            let Some(value) = self.value(slot) else {
+                filling = None;
+                continue;
+            };
+            if let FilledWith::Answer(index) = value {
+                used[index] = true;
+            }
+            match self.filtered(value, slot) {
+                Some(value) => {
+                    if let Some(filling) = &mut filling {
+                        filling.values.push(value);
+                    }
+                }
+                None => filling = None,
+            }
+        }
+        filling
+    }
+
+    /// Which answer goes into a slot.
+    fn value(&mut self, slot: &Slot) -> Option<FilledWith> {
+        let mut values = Vec::with_capacity(2);
+        let mut nearest = &[][..];
+        for index in [Some(slot.wanted), slot.alternative].into_iter().flatten().rev() {
+            match self.answers[index] {
+                Some(Answer::Value { .. }) => values.push(index),
+                Some(Answer::Missing { nearest: names }) => nearest = names,
+                Some(Answer::Failed(failure)) => {
+                    if self.failures.insert(failure.clone()) {
+                        let mut pending =
+                            Pending::new(slot.at, Rule::SourceFailed, failure.what.clone());
+                        pending.kind = Kind::Source(failure.kind);
+                        self.pending.push(pending);
+                    }
+                    return None;
+                }
+                None => {
+                    let what = "the source gave no answer";
+                    self.pending.push(Pending::new(slot.at, Rule::SourceFailed, what));
+                    return None;
+                }
+            }
+        }
+        let reference = |index: usize| &self.template.wanted[index].reference;
+        match values[..] {
+            [index] => Some(FilledWith::Answer(index)),
+            [] if slot.filters.contains(&Filter::Optional) => {
+                Some(FilledWith::Filtered(Draft::default()))
+            }
+            [] => {
+                let what = format!("{} does not exist", reference(slot.wanted));
+                let mut pending = Pending::new(slot.at, Rule::Missing, what);
+                pending.nearest = nearest.to_vec();
+                self.pending.push(pending);
+                None
+            }
+            _ => {
+                let [own, shared] = [values[0], values[1]].map(reference);
+                let what =
+                    format!("both {shared} and {own} could be meant here; write one of them");
+                self.pending.push(Pending::new(slot.at, Rule::AmbiguousFill, what));
+                None
+            }
+        }
+    }
+
+    fn filtered(&mut self, mut value: FilledWith, slot: &Slot) -> Option<FilledWith> {
+        for filter in slot.filters.iter().filter(|&&filter| filter != Filter::Optional) {
+            match filter.apply(value.bytes(self)) {
+                Ok(draft) => value = FilledWith::Filtered(draft),
+                Err(why) => {
+                    let reference = &self.template.wanted[slot.wanted].reference;
+                    let what = format!("the value of {reference} {why}");
+                    self.pending.push(Pending::new(slot.at, Rule::FilterFailed, what));
+                    return None;
+                }
+            }
+        }
+        Some(value)
+    }
+
+    /// Tells a problem of a whole place; `{}` in `what` becomes the references in it.
+    fn report(&mut self, place: &Place, rule: Rule, what: &str) {
+        let mut names = String::new();
+        for slot in slots(place).take(3) {
+            let separator = if names.is_empty() { "of " } else { ", " };
+            names += &format!("{separator}{}", self.template.wanted[slot.wanted].reference);
+        }
+        let at = slots(place).next().map_or(place.span.start, |slot| slot.at);
+        let what = what.replacen("{}", &escaped(&names), 1);
+        self.pending.push(Pending::new(at, rule, what));
+    }
+}
+
+fn slots(place: &Place) -> impl Iterator<Item = &Slot> {
+    place.segments.iter().filter_map(|segment| match segment {
+        Segment::Value(slot) => Some(slot),
+        _ => None,
+    })
+}
+
+/// The values of one place, in order.
+struct Filling {
+    values: Vec<FilledWith>,
+}
+
+enum FilledWith {
+    Answer(usize),
+    Filtered(Draft),
+}
+
+impl Filling {
+    fn len(&self, placing: &Placing<'_>) -> usize {
+        self.values.iter().map(|value| value.bytes(placing).len()).sum()
+    }
+
+    /// The whole text of the place.
+    fn parts<'b>(&'b self, placing: &'b Placing<'_>, place: &'b Place) -> Vec<Part<'b>> {
+        let mut values = self.values.iter();
+        place
+            .segments
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Source(range) => Some(Part::Plain(&placing.template.src[range.clone()])),
+                Segment::Decoded(text) => Some(Part::Plain(text)),
+                Segment::Value(_) => values.next().map(|value| Part::Value(value.bytes(placing))),
+            })
+            .collect()
+    }
+}
+
+impl FilledWith {
+    fn bytes<'b>(&'b self, placing: &'b Placing<'_>) -> &'b [u8] {
+        match self {
+            Self::Answer(index) => match placing.answers[*index] {
+                Some(Answer::Value { secret, .. }) => secret.expose(),
+                _ => &[],
+            },
+            Self::Filtered(draft) => draft.bytes(),
+        }
+    }
+}
+
+/// Reads a rendering again.
+struct Proof<'a> {
+    template: &'a Template,
+    /// Where the places of the template are in the rendering.
+    placed: Vec<Range<usize>>,
+}
+
+impl Proof<'_> {
+    /// Checks that each place decodes to its content and that everything else is as it was. On
+    /// failure gives the place, if it is known.
+    fn check(
+        &self,
+        format: Format,
+        rendered: &[u8],
+        contents: &dyn Fn(usize, &mut dyn FnMut(&Content<'_>) -> bool) -> bool,
+    ) -> Result<(), Option<usize>> {
+        let places = &self.template.places;
+        let mut shape = Shape::default();
+        let mut next = 0;
+        let mut wrong = None;
+        let read = format.syntax().scan(rendered, &mut |scalar| {
+            let number = shape.scalars;
+            shape.scalars += 1;
+            if places.get(next).is_some_and(|place| place.scalar == number) {
+                let holds = scalar.role == Role::Value
+                    && scalar.span == self.placed[next]
+                    && !matches!(scalar.text, Text::Opaque)
+                    && contents(next, &mut |content| content.is(scalar.text.bytes(rendered)));
+                if !holds && wrong.is_none() {
+                    wrong = Some(next);
+                }
+                next += 1;
+            } else {
+                let moved = self.moved_back(next, &scalar.span);
+                shape.keep(number, scalar.role, scalar.depth, &moved);
+            }
+        });
+        match wrong {
+            None if read.is_ok() && next == places.len() && shape == self.template.shape => Ok(()),
+            _ => Err(wrong),
+        }
+    }
+
+    /// Where a span of the rendering lies in the template. `guess` is how many places probably come
+    /// before it.
+    fn moved_back(&self, guess: usize, span: &Range<usize>) -> Range<usize> {
+        let fits = (guess == 0 || self.placed[guess - 1].end <= span.start)
+            && self.placed.get(guess).is_none_or(|placed| span.start < placed.start);
+        let before = if fits {
+            guess
+        } else {
+            self.placed.partition_point(|placed| placed.end <= span.start)
+        };
+        let Some(last) = before.checked_sub(1) else { return span.clone() };
+        let (new, old) = (self.placed[last].end, self.template.places[last].span.end);
+        // A span that some value moved off its place may lie anywhere: the sum will differ.
+        let back = |at: usize| at.wrapping_sub(new).wrapping_add(old);
+        back(span.start)..back(span.end)
+    }
+}

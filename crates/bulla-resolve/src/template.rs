@@ -1,0 +1,358 @@
+//! A file with references, taken apart: what it asks for, and where the values go.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::Reference;
+use crate::expression::{self, Expression};
+use crate::filter::Filter;
+use crate::format::{Format, Malformed, Role, Scalar, Syntax, Text};
+use crate::genesys::Sections;
+use crate::problem::{Pending, Problem, Rule, locate};
+
+/// A configuration file with references, ready to be rendered.
+pub struct Template {
+    pub(crate) name: String,
+    pub(crate) src: Vec<u8>,
+    pub(crate) format: Option<Format>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) shape: Shape,
+}
+
+/// A reference that a template asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// The reference.
+    pub reference: Reference,
+    /// Whether rendering fails without it. Not so behind the filter `optional`, and where the fill
+    /// rule takes one of two.
+    pub required: bool,
+    /// How it came to be asked for; where it is asked for more than once, how it was first.
+    pub origin: Origin,
+}
+
+/// How a reference came to be asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The fill rule of Genesys configurations asks for it, for a blank or masked option.
+    Filled {
+        /// The section that the option stands in.
+        section: String,
+        /// The option.
+        option: String,
+    },
+    /// It is written in the template.
+    Written,
+}
+
+impl Template {
+    /// The largest template, in bytes: larger configurations are not known, and all of it is held in
+    /// memory.
+    pub const MAX_LEN: usize = 256 << 20;
+
+    /// Takes a file apart. `name` is what messages call it; without a `format`, the name and the
+    /// content decide.
+    ///
+    /// This never fails: what is wrong with the file is kept, and [`render`](crate::render) tells it
+    /// together with everything else that is wrong.
+    #[must_use]
+    pub fn parse(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
+        let format = format.or_else(|| Format::detect(name, &src));
+        let mut reading = Reading::new(&src);
+        match format {
+            Some(format) => reading.read(format),
+            None => reading.reject_unknown(),
+        }
+        let Reading { places, pending, wanted, shape, .. } = reading;
+        let problems = locate(name, &src, pending);
+        let wanted = wanted.into_list();
+        Self { name: name.to_owned(), src, format, places, wanted, problems, shape }
+    }
+
+    /// The name that it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The format that it was read in; `None` if nothing claims the file, which is then copied as it
+    /// is.
+    #[must_use]
+    pub fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    /// All that is wrong with the file itself, in the order of its lines.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The references that it asks for, each once. No key is needed to know them.
+    #[must_use]
+    pub fn closure(&self) -> &[Wanted] {
+        &self.wanted
+    }
+}
+
+/// A scalar that receives values.
+pub(crate) struct Place {
+    /// Which scalar of the file it is, counted from 0.
+    pub(crate) scalar: usize,
+    pub(crate) span: Range<usize>,
+    pub(crate) segments: Vec<Segment>,
+    /// Whether it becomes a number or truth value.
+    pub(crate) typed: bool,
+}
+
+/// A piece of the text of a place.
+pub(crate) enum Segment {
+    /// Bytes of the file.
+    Source(Range<usize>),
+    /// Decoded text that does not stand in the file like this.
+    Decoded(Box<[u8]>),
+    Value(Slot),
+}
+
+/// Where one value goes.
+pub(crate) struct Slot {
+    /// The offset in the file that messages point to.
+    pub(crate) at: usize,
+    /// What is asked for, as an index into the closure.
+    pub(crate) wanted: usize,
+    /// What may be meant instead.
+    pub(crate) alternative: Option<usize>,
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// How the scalars of a file lie, without those that are replaced.
+///
+/// A rendering has the same bytes around the replaced scalars; if all scalars also have the same
+/// roles and, moved by what was replaced before them, the same spans, then they decode to the same.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) scalars: usize,
+    sum: u64,
+}
+
+impl Shape {
+    /// Counts a scalar that is kept.
+    pub(crate) fn keep(&mut self, number: usize, role: Role, depth: usize, span: &Range<usize>) {
+        self.sum = self.sum.wrapping_add(mixed(number, role, depth, span));
+    }
+
+    /// Takes back that a scalar is kept.
+    pub(crate) fn drop(&mut self, number: usize, role: Role, depth: usize, span: &Range<usize>) {
+        self.sum = self.sum.wrapping_sub(mixed(number, role, depth, span));
+    }
+}
+
+fn mixed(number: usize, role: Role, depth: usize, span: &Range<usize>) -> u64 {
+    // The finaliser of SplitMix64: any change of one field changes about half of the bits. Nobody
+    // chooses spans to make two of these meet: the bytes around the places are known to be equal.
+    [number, role as usize, depth, span.start, span.end].iter().fold(0, |sum: u64, &field| {
+        let mut z = sum.wrapping_add(field as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// The closure as it grows.
+#[derive(Default)]
+pub(crate) struct Wants {
+    known: BTreeMap<Reference, usize>,
+    list: Vec<(bool, Origin)>,
+}
+
+impl Wants {
+    /// Adds a reference and gives its index.
+    pub(crate) fn add(
+        &mut self,
+        reference: Reference,
+        required: bool,
+        origin: impl FnOnce() -> Origin,
+    ) -> usize {
+        let index = *self.known.entry(reference).or_insert_with(|| {
+            self.list.push((false, origin()));
+            self.list.len() - 1
+        });
+        self.list[index].0 |= required;
+        index
+    }
+
+    fn into_list(self) -> Vec<Wanted> {
+        let mut references: Vec<_> = self.known.into_iter().collect();
+        references.sort_unstable_by_key(|&(_, index)| index);
+        references
+            .into_iter()
+            .zip(self.list)
+            .map(|((reference, _), (required, origin))| Wanted { reference, required, origin })
+            .collect()
+    }
+}
+
+/// A template as it is being read.
+struct Reading<'a> {
+    src: &'a [u8],
+    /// Where references stand in the file as it is written.
+    hits: Vec<usize>,
+    places: Vec<Place>,
+    pending: Vec<Pending>,
+    wanted: Wants,
+    shape: Shape,
+}
+
+impl<'a> Reading<'a> {
+    fn new(src: &'a [u8]) -> Self {
+        Self {
+            src,
+            hits: expression::hits(src),
+            places: Vec::new(),
+            pending: Vec::new(),
+            wanted: Wants::default(),
+            shape: Shape::default(),
+        }
+    }
+
+    fn reject_unknown(&mut self) {
+        if let Some(&at) = self.hits.first() {
+            let what = "the file has references, but its format is not known; name it";
+            self.pending.push(Pending::new(at, Rule::UnknownFormat, what));
+        } else if expression::in_utf16(self.src) {
+            self.reject_utf16();
+        }
+    }
+
+    fn reject_utf16(&mut self) {
+        let what = "the file is UTF-16, in which nothing is resolved";
+        self.pending.push(Pending::new(0, Rule::WrongEncoding, what));
+    }
+
+    fn read(&mut self, format: Format) {
+        let syntax = format.syntax();
+        let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
+        if expression::in_utf16(self.src) || (utf16 && format.is_genesys()) {
+            return self.reject_utf16();
+        }
+        // A file in which nothing can be replaced is copied, even one that does not parse.
+        if self.hits.is_empty() && !syntax.may_hide(self.src) && !format.is_genesys() {
+            return;
+        }
+        let mut sections = format.is_genesys().then(Sections::default);
+        if let Err(Malformed { at, rule, what }) = self.scan(syntax, sections.as_mut()) {
+            self.places.clear();
+            self.pending.push(Pending::new(at, rule, what));
+            return;
+        }
+        if let Some(sections) = sections {
+            for fill in sections.fill(format, &mut self.wanted, &mut self.pending) {
+                self.shape.drop(fill.scalar, Role::Value, fill.depth, &fill.span);
+                self.places.push(Place {
+                    scalar: fill.scalar,
+                    span: fill.span,
+                    segments: vec![Segment::Value(fill.slot)],
+                    typed: false,
+                });
+            }
+            self.places.sort_unstable_by_key(|place| place.scalar);
+        }
+    }
+
+    fn scan(
+        &mut self,
+        syntax: &dyn Syntax,
+        mut sections: Option<&mut Sections>,
+    ) -> Result<(), Malformed> {
+        let src = self.src;
+        syntax.scan(src, &mut |scalar| {
+            let number = self.shape.scalars;
+            self.shape.scalars += 1;
+            let places = self.places.len();
+            if self.may_hold(&scalar) {
+                self.search(syntax, number, &scalar);
+            }
+            let replaced = self.places.len() > places;
+            if !replaced {
+                self.shape.keep(number, scalar.role, scalar.depth, &scalar.span);
+            }
+            if let Some(sections) = &mut sections {
+                sections.observe(src, number, &scalar, replaced);
+            }
+        })
+    }
+
+    /// Whether it is worth while to look for references in a scalar.
+    fn may_hold(&self, scalar: &Scalar) -> bool {
+        let range = match &scalar.text {
+            Text::Verbatim(range) => range,
+            Text::Opaque => &scalar.span,
+            Text::Decoded(text) => return expression::find_stray(text).next().is_some(),
+        };
+        let first = self.hits.partition_point(|&hit| hit < range.start);
+        self.hits.get(first).is_some_and(|&hit| hit < range.end)
+    }
+
+    fn search(&mut self, syntax: &dyn Syntax, number: usize, scalar: &Scalar) {
+        let text = scalar.text.bytes(self.src);
+        let offset = |at: usize| match &scalar.text {
+            Text::Verbatim(range) => range.start + at,
+            _ => scalar.span.start,
+        };
+        if scalar.role != Role::Value || matches!(scalar.text, Text::Opaque) {
+            let (first, text) = match &scalar.text {
+                Text::Opaque => (scalar.span.start, &self.src[scalar.span.clone()]),
+                _ => (offset(0), text),
+            };
+            for at in expression::find_stray(text).map(|at| first + at) {
+                let wrong = expression::stray(at.min(scalar.span.end));
+                self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
+            }
+            return;
+        }
+        let (expressions, wrong) = expression::find(text, syntax.resolves_bare());
+        let whole = matches!(&expressions[..], [only] if only.span == (0..text.len()));
+        for wrong in wrong {
+            self.pending.push(Pending::new(offset(wrong.at), wrong.rule, wrong.what));
+        }
+        if let Some(typed) = expressions.iter().find(|e| !whole && is_typed(e)) {
+            let what = "the filters `int` and `bool` need the whole scalar for themselves";
+            let at = offset(typed.span.start);
+            self.pending.push(Pending::new(at, Rule::BadExpression, what));
+        }
+        if expressions.is_empty() {
+            return;
+        }
+        let typed = expressions.iter().any(is_typed);
+        let mut segments = Vec::with_capacity(2 * expressions.len() + 1);
+        let mut done = 0;
+        let plain = |range: Range<usize>, segments: &mut Vec<Segment>| {
+            if range.is_empty() {
+                return;
+            }
+            segments.push(match &scalar.text {
+                Text::Verbatim(all) => {
+                    Segment::Source(all.start + range.start..all.start + range.end)
+                }
+                _ => Segment::Decoded(text[range].into()),
+            });
+        };
+        for Expression { span, reference, filters } in expressions {
+            plain(done..span.start, &mut segments);
+            done = span.end;
+            let required = !filters.contains(&Filter::Optional);
+            let wanted = self.wanted.add(reference, required, || Origin::Written);
+            let at = offset(span.start);
+            segments.push(Segment::Value(Slot { at, wanted, alternative: None, filters }));
+        }
+        plain(done..text.len(), &mut segments);
+        self.places.push(Place { scalar: number, span: scalar.span.clone(), segments, typed });
+    }
+}
+
+fn is_typed(expression: &Expression) -> bool {
+    expression.filters.iter().any(|filter| filter.is_typed())
+}
