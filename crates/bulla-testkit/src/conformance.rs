@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bulla_vault::store::{Store, Table, View};
 
@@ -115,7 +116,7 @@ struct CarelessCounter(AtomicUsize);
 impl CarelessCounter {
     fn add_one(&self) {
         let seen = self.0.load(Ordering::Relaxed);
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_micros(20));
         self.0.store(seen + 1, Ordering::Relaxed);
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use bulla_sqlite::{Options, SqliteStore};
-use bulla_vault::store::{Store, StoreError};
+use bulla_vault::store::{Store, StoreError, Table};
 
 use crate::support::{Role, SmallDisk, append, appended, create, home, names_in, open, open_error};
 
@@ -38,6 +38,29 @@ fn a_full_disk_loses_nothing_and_is_no_end() {
     let store = open(&path);
     store.check().unwrap();
     assert_eq!(appended(&*store.read().unwrap(), 0), count + 1);
+}
+
+#[test]
+fn a_transaction_that_failed_stays_failed() {
+    let Some(disk) = SmallDisk::new(1024) else { return };
+    let store = create(&disk.path().join("v.bulla"));
+    append(&store, 0, 0).unwrap();
+    let mut txn = store.write().unwrap();
+    // More than the writer keeps in memory, so that it meets the full disk before the commit.
+    let long = vec![1; 15 << 20];
+    let error = (0..=255).find_map(|n| txn.put(Table::Node, &[n], &long).err()).unwrap();
+    assert!(matches!(error, StoreError::Full), "{error:?}");
+    // By now SQLite has ended the transaction, and would commit this by itself.
+    txn.put(Table::Node, b"small", b"").unwrap_err();
+    txn.delete(Table::Head, &[0]).unwrap_err();
+    txn.commit().unwrap_err();
+    let view = store.read().unwrap();
+    assert_eq!(view.get(Table::Node, b"small").unwrap(), None);
+    assert_eq!(view.get(Table::Node, &[0]).unwrap(), None);
+    assert_eq!(appended(&*view, 0), 1);
+    drop(view);
+    append(&store, 0, 1).unwrap();
+    store.check().unwrap();
 }
 
 /// A limit on the size of files makes writes fail as a broken disk does.

@@ -9,7 +9,7 @@ use std::path::Path;
 use bulla_sqlite::{Options, SqliteStore};
 use bulla_vault::store::{Store, StoreError};
 
-use crate::support::{append, appended, create, home, names_in, open, open_error};
+use crate::support::{append, appended, create, home, names_in, open, open_error, skipped};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -151,7 +151,7 @@ fn another_users_file_or_folder_is_refused() {
     let (folder, path) = home();
     drop(create(&path));
     if chown(&path, Some(65_534), None).is_err() {
-        println!("skipped: only root can give files away");
+        skipped("only root can give files away");
         return;
     }
     assert_unsafe(open_error(&path), "another user's");

@@ -243,6 +243,11 @@ fn play() {
     }
 }
 
+/// Says why a test did not run, past the capture of what tests print.
+pub(crate) fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
+}
+
 /// A small file system of its own in memory, or `None` and a line that says why not.
 pub(crate) struct SmallDisk(tempfile::TempDir);
 
@@ -253,7 +258,7 @@ impl SmallDisk {
         if mount(&["-t", "tmpfs", "-o", &size, "tmpfs"], folder.path()) {
             Some(Self(folder))
         } else {
-            println!("skipped: no tmpfs can be mounted here, which takes root");
+            skipped("no tmpfs can be mounted here, which takes root");
             None
         }
     }
