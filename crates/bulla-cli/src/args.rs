@@ -1,0 +1,130 @@
+//! The command line as it is typed. Nothing here looks at the world; that happens in
+//! [`crate::context`] and in each command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::cmd;
+use crate::env;
+
+/// An encrypted vault for credentials, and a resolver that puts them into configurations.
+#[derive(Parser)]
+#[command(name = "bulla", version, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Args {
+    pub(crate) fn try_parse() -> Result<Self, clap::Error> {
+        <Self as Parser>::try_parse()
+    }
+}
+
+/// Options that every command takes.
+#[derive(clap::Args)]
+pub(crate) struct Global {
+    /// The vault to use [default: bulla/vault.bulla in the XDG data folder]
+    #[arg(long, global = true, value_name = "PATH", env = env::VAULT, hide_env_values = true)]
+    pub(crate) vault: Option<PathBuf>,
+
+    /// Identity file to open the vault with; `-` reads it from standard input
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Opening the vault")]
+    pub(crate) identity: Vec<PathBuf>,
+
+    /// Read the passphrase from this file descriptor
+    #[arg(long, global = true, value_name = "N", help_heading = "Opening the vault")]
+    pub(crate) passphrase_fd: Option<u32>,
+
+    /// The pin that the vault has to have
+    #[arg(long, global = true, value_name = "PIN", env = env::PIN, hide_env_values = true, help_heading = "Opening the vault")]
+    pub(crate) pin: Option<String>,
+
+    /// The least epoch that the vault has to be at
+    #[arg(long, global = true, value_name = "N", env = env::MIN_EPOCH, hide_env_values = true, help_heading = "Opening the vault")]
+    pub(crate) min_epoch: Option<u64>,
+
+    /// Use the vault this once although it is an older state than one seen before
+    #[arg(long, global = true, help_heading = "Opening the vault")]
+    pub(crate) accept_rollback: bool,
+
+    /// Use a vault on a network file system, whose locks may not work
+    #[arg(long, global = true, help_heading = "Opening the vault")]
+    pub(crate) allow_network_fs: bool,
+
+    /// Print data and errors as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print nothing but data, warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a new vault
+    Init(cmd::init::InitArgs),
+    /// Write fields of an entry
+    Set(cmd::set::SetArgs),
+    /// Print the value of a field, exactly
+    Get(cmd::get::GetArgs),
+    /// Show an entry without its secrets
+    Show(cmd::show::ShowArgs),
+    /// List entries
+    Ls(cmd::ls::LsArgs),
+    /// Remove entries
+    Rm(cmd::rm::RmArgs),
+    /// Rename an entry
+    Mv(cmd::mv::MvArgs),
+    /// Show the versions of an entry, or the changes of slots
+    Log(cmd::log::LogArgs),
+    /// Make an earlier version of an entry the newest
+    Revert(cmd::revert::RevertArgs),
+    /// Keep the vault open for a while, in the kernel's keyring
+    Unlock(cmd::unlock::UnlockArgs),
+    /// Forget what `unlock` keeps
+    Lock,
+    /// Who can open the vault
+    #[command(subcommand)]
+    Slot(cmd::slot::SlotCommand),
+    /// Make key pairs that can open vaults
+    #[command(subcommand)]
+    Identity(cmd::identity::IdentityCommand),
+    /// Change the passphrase that you open the vault with
+    Passwd(cmd::passwd::PasswdArgs),
+    /// Change the vault key and seal everything again
+    Rekey(cmd::rekey::RekeyArgs),
+    /// Verify the whole vault
+    Fsck,
+}
+
+/// Prints what clap has to say. Help is data; a mistake is an error of ours, without the values
+/// that were typed: one of them may be a secret that was put in the wrong place.
+pub(crate) fn explain(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let printed = error.print();
+            ExitCode::from(u8::from(printed.is_err()))
+        }
+        _ => {
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A positional that nobody may use: a secret typed as an argument is on the screen, in the shell's
+/// history and in the list of processes already, and must not be repeated by an error message too.
+#[derive(clap::Args)]
+pub(crate) struct NoSecrets {
+    #[arg(hide = true, value_name = "SECRET", num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
+    pub(crate) surplus: Vec<OsString>,
+}

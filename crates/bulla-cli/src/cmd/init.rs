@@ -1,0 +1,137 @@
+//! `bulla init`: makes a vault.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use bulla_sqlite::SqliteStore;
+use bulla_vault::{NewSlot, Vault};
+use serde_json::json;
+
+use super::Done;
+use super::slot::{KdfArgs, read_recipient};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::memory::MemoryFile;
+use crate::{prompt, tty, unlock};
+
+#[derive(clap::Args)]
+pub(crate) struct InitArgs {
+    /// What to call the first slot
+    #[arg(long, default_value = "owner")]
+    label: String,
+
+    /// Open the vault with this recipient's identity instead of a passphrase; `@FILE` reads it
+    #[arg(long, value_name = "age1pq...|@FILE")]
+    recipient: Option<String>,
+
+    #[command(flatten)]
+    kdf: KdfArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
+    let path = context.vault_path()?;
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(&path));
+    }
+    if context.global.vault.is_none() {
+        make_default_folder(&path)?;
+    }
+    let recipient = args.recipient.as_deref().map(read_recipient).transpose()?;
+    let passphrase = match &recipient {
+        Some(_) => None,
+        None => Some(match unlock::passphrase_given(context)? {
+            Some(passphrase) => passphrase,
+            None if tty::is_there() => prompt::new_passphrase("the vault")?,
+            None => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "no-terminal",
+                    "there is no terminal to ask for a passphrase on",
+                )
+                .hint("give --passphrase-fd N, BULLA_PASSPHRASE_FILE, or --recipient"));
+            }
+        }),
+    };
+    let slot = match (&recipient, &passphrase) {
+        (Some(recipient), _) => NewSlot::Recipient(recipient),
+        (None, Some(passphrase)) => NewSlot::Passphrase(passphrase, args.kdf.chosen()?),
+        (None, None) => unreachable!("one of them was read"),
+    };
+
+    // The vault comes into being whole, under its own name: whoever is killed on the way leaves
+    // nothing there that looks like a vault.
+    let draft = Draft::beside(&path);
+    let store = SqliteStore::create(&draft.path, context.store_options())
+        .map_err(|error| Failure::from(error).about(path.display()))?;
+    let stamp = context.stamp(None);
+    let vault = Vault::create(&store, &context.random, &args.label, &slot, stamp)?;
+    let (id, pin, remembered) = (vault.id(), vault.pin(), vault.remembered());
+    drop(vault);
+    drop(store);
+    draft.publish(&path)?;
+    MemoryFile::of(&id).save(&remembered, false, &context.printer);
+
+    if context.printer.json {
+        let value = json!({"vault": path, "pin": pin.to_string(), "slot": args.label});
+        context.printer.value(&value)?;
+        return Ok(Exit::Done);
+    }
+    context.printer.line(format_args!("vault  {}", path.display()))?;
+    context.printer.line(format_args!("pin    {pin}"))?;
+    context.printer.note(
+        "The pin is not a secret. Give it to whoever opens this vault by identity, so that they know the true one.",
+    );
+    if recipient.is_none() {
+        context.printer.note(
+            "There is no way in without the passphrase: add a second slot (`bulla slot add`) and keep backups.",
+        );
+    }
+    Ok(Exit::Done)
+}
+
+fn exists(path: &Path) -> Failure {
+    let fact = format!("{} exists already", path.display());
+    Failure::new(Exit::Conflict, "exists", fact).hint("--vault PATH makes a vault elsewhere")
+}
+
+fn make_default_folder(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().expect("the default path has a folder");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| Failure::file("make", folder, &error))
+}
+
+/// A vault in the making, gone when it is dropped.
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn beside(path: &Path) -> Self {
+        Self { path: path.with_file_name(format!(".bulla-init-{}.new", std::process::id())) }
+    }
+
+    fn publish(self, path: &Path) -> Result<(), Failure> {
+        // Unlike a rename, a link never replaces what somebody else made meanwhile.
+        fs::hard_link(&self.path, path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(path),
+            _ => Failure::file("make", path, &error),
+        })?;
+        fs::remove_file(&self.path)
+            .and_then(|()| fs::File::open(folder_of(path))?.sync_all())
+            .map_err(|error| Failure::file("make", path, &error))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,228 @@
+//! `bulla set`: writes fields of an entry.
+
+use std::path::PathBuf;
+
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
+use serde_json::json;
+
+use super::Done;
+use super::target::{Target, field_name, only_secret};
+use crate::args::NoSecrets;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::input::{self, From};
+use crate::session::with_vault;
+
+#[derive(clap::Args)]
+pub(crate) struct SetArgs {
+    /// Name of the entry, or a reference
+    entry: String,
+    /// Name of the field [default: the only secret one; `password` for a new secret]
+    field: Option<String>,
+
+    #[command(flatten)]
+    nothing_more: NoSecrets,
+
+    /// Read the value from this file, exactly as it is
+    #[arg(long, value_name = "FILE", conflicts_with = "exact")]
+    from_file: Option<PathBuf>,
+
+    /// Read the value from standard input and keep a newline at its end
+    #[arg(long)]
+    exact: bool,
+
+    /// Set a public field beside; what is public may be typed, and is shown
+    #[arg(long, value_name = "FIELD=VALUE")]
+    public: Vec<String>,
+
+    /// Remove a field
+    #[arg(long, value_name = "FIELD")]
+    remove: Vec<String>,
+
+    /// When the value stops working, as a date (2027-01-31) or a time
+    #[arg(long, value_name = "DATE", value_parser = expiry)]
+    expires: Option<u64>,
+
+    /// What the entry is [default: mailbox below `mailbox/`, else secret]
+    #[arg(long, value_name = "secret|oauth-client|mailbox", value_parser = kind)]
+    kind: Option<Kind>,
+
+    /// Only if the entry is at this version; 0 means that it must not be there
+    #[arg(long, value_name = "N")]
+    if_version: Option<u64>,
+
+    /// Why, for the log
+    #[arg(long, short = 'm', value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
+    if !args.nothing_more.surplus.is_empty() {
+        return Err(Failure::usage("a value is never given as an argument")
+            .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: change it"));
+    }
+    let target = Target::parse(&args.entry, args.field.as_deref())?;
+    if target.version.is_some() {
+        return Err(Failure::usage("a version that was written cannot be changed"));
+    }
+    let public =
+        args.public.iter().map(|text| public_field(text)).collect::<Result<Vec<_>, _>>()?;
+    let removed = args.remove.iter().map(|text| field_name(text)).collect::<Result<Vec<_>, _>>()?;
+    let only_beside = args.field.is_none()
+        && target.field.is_none()
+        && !(public.is_empty() && removed.is_empty());
+
+    // The value is asked for while nothing is locked; what is there then is checked again below.
+    with_vault(context, |vault| {
+        let before = vault.read()?.find(&target.entry)?;
+        let before = before.as_ref().and_then(|version| version.live());
+        let kind = args.kind.or(before.map(Entry::kind)).unwrap_or(usual_kind(&target.entry));
+        let field = match &target.field {
+            _ if only_beside => None,
+            Some(field) => Some(field.clone()),
+            None => Some(usual_field(&target.entry, kind, before)?),
+        };
+        let value = match &field {
+            None => None,
+            Some(field) => Some(read_value(context, args, &target.entry, field)?),
+        };
+        let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;
+        let entry = batch.find(&target.entry)?;
+        let mut entry = match entry.map(|version| version.state) {
+            Some(bulla_vault::State::Live(entry)) => entry,
+            _ => Entry::new(kind),
+        };
+        if args.kind.is_some_and(|kind| kind != entry.kind()) {
+            let fact = format!("`{}` is a {}", target.entry, entry.kind().as_str());
+            return Err(Failure::new(Exit::Conflict, "kind", fact)
+                .hint("the kind of an entry does not change; use another name"));
+        }
+        let unchanged = Changes { field, value, public: &public, removed: &removed }.apply(
+            &mut entry,
+            &target.entry,
+            args.expires,
+        )?;
+        let version = if unchanged {
+            batch.find(&target.entry)?.map_or(0, |version| version.version)
+        } else {
+            let version = batch.put(&target.entry, entry, args.if_version)?;
+            batch.commit()?;
+            version
+        };
+        if context.printer.json {
+            let name = target.entry.as_str();
+            context
+                .printer
+                .value(&json!({"entry": name, "version": version, "changed": !unchanged}))?;
+        } else if unchanged {
+            context
+                .printer
+                .note(format_args!("{} is unchanged at version {version}", target.entry));
+        } else {
+            context.printer.note(format_args!("{} is at version {version}", target.entry));
+        }
+        Ok(Exit::Done)
+    })
+}
+
+struct Changes<'a> {
+    field: Option<FieldName>,
+    value: Option<Secret>,
+    public: &'a [(FieldName, String)],
+    removed: &'a [FieldName],
+}
+
+impl Changes<'_> {
+    /// Changes `entry`; tells whether it was like this before.
+    fn apply(
+        self,
+        entry: &mut Entry,
+        name: &EntryName,
+        expires: Option<u64>,
+    ) -> Result<bool, Failure> {
+        let Self { field, value, public, removed } = self;
+        let mut unchanged = true;
+        for field in removed {
+            if !entry.remove(field) {
+                let fact = format!("`{name}` has no field `{field}`");
+                return Err(Failure::new(Exit::Missing, "missing-field", fact));
+            }
+            unchanged = false;
+        }
+        let public = public.iter().map(|(field, text)| Field {
+            name: field.clone(),
+            value: Secret::copied_from(text.as_bytes()),
+            public: true,
+            expires: None,
+        });
+        let secret =
+            field.zip(value).map(|(name, value)| Field { name, value, public: false, expires });
+        for field in public.chain(secret) {
+            unchanged &= entry.field(&field.name).is_some_and(|old| {
+                old.public == field.public
+                    && old.expires == field.expires
+                    && old.value.same_as(&field.value)
+            });
+            entry.set(field).map_err(bulla_vault::WriteError::from)?;
+        }
+        Ok(unchanged)
+    }
+}
+
+fn read_value(
+    context: &Context,
+    args: &SetArgs,
+    entry: &EntryName,
+    field: &FieldName,
+) -> Result<Secret, Failure> {
+    let from = match &args.from_file {
+        Some(path) => From::File(path),
+        None if args.exact => From::ExactStdin,
+        None => From::Whatever,
+    };
+    input::value(context, &format!("{field} of {entry}"), from)
+}
+
+fn usual_kind(entry: &EntryName) -> Kind {
+    if entry.as_str().starts_with("mailbox/") { Kind::Mailbox } else { Kind::Secret }
+}
+
+fn usual_field(name: &EntryName, kind: Kind, before: Option<&Entry>) -> Result<FieldName, Failure> {
+    let text = match before {
+        Some(entry) => {
+            let field = only_secret(entry).ok_or_else(|| {
+                let fact = format!("`{name}` does not have just one secret field");
+                Failure::new(Exit::Usage, "which-field", fact).hint("name the field")
+            })?;
+            return Ok(field.name.clone());
+        }
+        None => match kind {
+            Kind::OauthClient => "client-secret",
+            Kind::Mailbox => "refresh-token",
+            _ => "password",
+        },
+    };
+    Ok(FieldName::new(text).expect("the names are ours"))
+}
+
+fn public_field(text: &str) -> Result<(FieldName, String), Failure> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| Failure::usage("a public field is given as FIELD=VALUE"))?;
+    Ok((field_name(name)?, value.to_owned()))
+}
+
+fn kind(text: &str) -> Result<Kind, &'static str> {
+    Kind::parse(text).ok_or("a kind is secret, oauth-client or mailbox")
+}
+
+/// A date means its end in UTC; a time is one of RFC 3339.
+fn expiry(text: &str) -> Result<u64, &'static str> {
+    let date = || {
+        let end = text.parse::<jiff::civil::Date>().ok()?.at(23, 59, 59, 0);
+        Some(jiff::tz::TimeZone::UTC.to_timestamp(end).ok()?.as_second())
+    };
+    let time = || Some(text.parse::<jiff::Timestamp>().ok()?.as_second());
+    let seconds = date().or_else(time).ok_or("a date is written as 2027-01-31")?;
+    u64::try_from(seconds).map_err(|_| "the date is before 1970")
+}

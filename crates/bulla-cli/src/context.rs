@@ -1,0 +1,73 @@
+//! What a run works with, found out once.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bulla_sqlite::{Options, SqliteStore};
+use bulla_vault::{Stamp, SystemRandom};
+
+use crate::args::{Args, Command, Global};
+use crate::env;
+use crate::failure::{Exit, Failure};
+use crate::files::xdg_folder;
+use crate::printer::Printer;
+
+/// The settings of this run and the way to the world.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) printer: Printer,
+    pub(crate) random: SystemRandom,
+}
+
+/// How long to wait for another process that writes. Long enough for a large import to finish on a
+/// busy machine, short enough that a person still waits.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
+
+impl Context {
+    pub(crate) fn new(args: Args) -> (Self, Command) {
+        let Args { global, command } = args;
+        let printer = Printer::new(global.json, global.quiet);
+        (Self { global, printer, random: SystemRandom }, command)
+    }
+
+    /// Where the vault is or shall be.
+    pub(crate) fn vault_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.global.vault {
+            return Ok(path.clone());
+        }
+        let folder = xdg_folder(env::XDG_DATA_HOME, ".local/share").ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                "no-home",
+                "neither HOME nor XDG_DATA_HOME is an absolute path",
+            )
+            .hint("say where the vault is with --vault or BULLA_VAULT")
+        })?;
+        Ok(folder.join("bulla/vault.bulla"))
+    }
+
+    /// Opens the store of the vault; opening the vault itself is up to [`crate::session`].
+    pub(crate) fn store(&self) -> Result<SqliteStore, Failure> {
+        let path = self.vault_path()?;
+        SqliteStore::open(&path, self.store_options())
+            .map_err(|error| Failure::from(error).about(path.display()))
+    }
+
+    pub(crate) fn store_options(&self) -> Options {
+        Options {
+            busy_wait: BUSY_WAIT,
+            allow_network_fs: self.global.allow_network_fs,
+            ..Options::default()
+        }
+    }
+
+    /// Seconds since 1970 by the system's clock, which may be wrong.
+    pub(crate) fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    /// Marks what is written now.
+    pub(crate) fn stamp(&self, reason: Option<&str>) -> Stamp {
+        Stamp { time: self.now(), reason: reason.unwrap_or_default().to_owned() }
+    }
+}

@@ -1,0 +1,78 @@
+//! Values that come in: from a prompt, standard input or a file, never as an argument.
+
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use bulla_vault::Secret;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::files::read_at_most;
+use crate::{prompt, tty};
+
+/// The longest value that is read, in bytes: what fits into an entry.
+pub(crate) const MAX_VALUE: usize = (16 << 20) - 1024;
+
+/// Where a value comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum From<'a> {
+    /// A hidden prompt on a terminal, else standard input.
+    Whatever,
+    /// A file, exactly as it is.
+    File(&'a Path),
+    /// Standard input, exactly as it is.
+    ExactStdin,
+}
+
+/// Reads one value.
+pub(crate) fn value(context: &Context, what: &str, from: From<'_>) -> Result<Secret, Failure> {
+    match from {
+        From::File(path) => {
+            // Never to wait for somebody who may not come, and never to become a terminal's owner.
+            let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
+            let mut file = File::options()
+                .read(true)
+                .custom_flags(flags.bits().cast_signed())
+                .open(path)
+                .map_err(|error| Failure::file("read", path, &error))?;
+            let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+            if !regular {
+                let fact = format!("{} is not a regular file", path.display());
+                return Err(Failure::new(Exit::Failed, "not-a-file", fact)
+                    .hint("pipe what is not a file into standard input"));
+            }
+            read_at_most(&mut file, path, MAX_VALUE)
+        }
+        From::ExactStdin => stdin(),
+        From::Whatever if !std::io::stdin().is_terminal() => {
+            let (secret, cut) = without_final_newline(stdin()?);
+            if cut {
+                context.printer.note(
+                    "note: the newline at the end of standard input was not stored (--exact keeps it)",
+                );
+            }
+            Ok(secret)
+        }
+        From::Whatever if tty::is_there() => prompt::hidden(&format!("{what}: ")),
+        From::Whatever => Err(Failure::new(
+            Exit::Usage,
+            "no-terminal",
+            format!("there is no terminal to ask for {what} on"),
+        )
+        .hint("pipe the value in, or give --from-file")),
+    }
+}
+
+fn stdin() -> Result<Secret, Failure> {
+    read_at_most(&mut std::io::stdin().lock(), Path::new("standard input"), MAX_VALUE)
+}
+
+/// Takes one line feed off the end, as `echo` puts it there; tells whether there was one.
+pub(crate) fn without_final_newline(secret: Secret) -> (Secret, bool) {
+    match secret.expose().strip_suffix(b"\n") {
+        Some(rest) => (Secret::copied_from(rest), true),
+        None => (secret, false),
+    }
+}

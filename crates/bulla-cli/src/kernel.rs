@@ -1,0 +1,90 @@
+//! The kernel's session keyring, where `unlock` keeps a vault key for a while.
+//!
+//! Nothing ever falls back to a file: where the kernel or a container refuses keyrings, that is an
+//! error. The key is a `user` key that only its possessor can read, with a time-out; it ends with
+//! the login session at the latest.
+
+use bulla_vault::{OpenedKey, VaultId};
+
+use crate::failure::{Exit, Failure};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{Failure, OpenedKey, VaultId, refused};
+    use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
+    use zeroize::Zeroizing;
+
+    /// Keeps `key` for `seconds`.
+    pub(crate) fn keep(vault: &VaultId, key: &OpenedKey, seconds: usize) -> Result<(), Failure> {
+        let permissions = KeyPermissionsBuilder::builder()
+            .posessor(Permission::ALL)
+            .user(Permission::VIEW)
+            .build();
+        let kept = ring().and_then(|ring| {
+            let kept = ring.add_key(&description(vault), &key.expose())?;
+            let guarded = kept.set_perms(permissions).and_then(|()| kept.set_timeout(seconds));
+            // A key that would stay longer than asked for, or open to others, must not stay.
+            guarded.or_else(|error| kept.invalidate().and(Err(error)))
+        });
+        kept.map_err(refused)
+    }
+
+    /// The key that is kept for this vault, if there is one.
+    pub(crate) fn find(vault: &VaultId) -> Option<OpenedKey> {
+        let key = ring().and_then(|ring| ring.search(&description(vault))).ok()?;
+        let mut bytes = Zeroizing::new([0; 256]);
+        let length = key.read(&mut *bytes).ok()?;
+        OpenedKey::from_bytes(bytes.get(..length)?)
+    }
+
+    /// Forgets the key of this vault; tells whether there was one.
+    pub(crate) fn forget(vault: &VaultId) -> Result<bool, Failure> {
+        match ring().and_then(|ring| ring.search(&description(vault))) {
+            Ok(key) => key.invalidate().map(|()| true).map_err(refused),
+            Err(KeyError::KeyDoesNotExist | KeyError::KeyExpired | KeyError::KeyRevoked) => {
+                Ok(false)
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The session's keyring, or the user's default one where no login made a session. Not to be
+    /// created: a new one would end with this process.
+    fn ring() -> Result<KeyRing, KeyError> {
+        KeyRing::from_special_id(KeyRingIdentifier::Session, false)
+    }
+
+    fn description(vault: &VaultId) -> String {
+        vault.iter().fold("bulla:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{find, forget, keep};
+
+#[cfg(not(target_os = "linux"))]
+mod other {
+    use super::{Failure, OpenedKey, VaultId, refused};
+
+    pub(crate) fn keep(_: &VaultId, _: &OpenedKey, _: usize) -> Result<(), Failure> {
+        Err(refused("this system has none"))
+    }
+
+    pub(crate) fn find(_: &VaultId) -> Option<OpenedKey> {
+        None
+    }
+
+    pub(crate) fn forget(_: &VaultId) -> Result<bool, Failure> {
+        Ok(false)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::{find, forget, keep};
+
+fn refused(error: impl std::fmt::Debug) -> Failure {
+    let fact = format!("the kernel keeps no keys for this session ({error:?})");
+    Failure::new(Exit::Failed, "kernel-keyring", fact).hint(
+        "containers often forbid it; give the passphrase or an identity to each command instead",
+    )
+}

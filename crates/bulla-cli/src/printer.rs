@@ -1,0 +1,124 @@
+//! All output of the program. Data goes to stdout, everything else to stderr.
+
+use std::fmt::{Display, Write as _};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, io_fact};
+
+/// Where output goes and in which form.
+pub(crate) struct Printer {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) out_is_terminal: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet, out_is_terminal: io::stdout().is_terminal() }
+    }
+
+    /// Writes bytes to stdout exactly as they are.
+    pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| out_failure(&error))
+    }
+
+    /// Writes one line of text to stdout; on a terminal, control characters are shown, not sent.
+    pub(crate) fn line(&self, text: impl Display) -> Result<(), Failure> {
+        let mut text = text.to_string();
+        if self.out_is_terminal {
+            text = escaped(&text);
+        }
+        text.push('\n');
+        self.data(text.as_bytes())
+    }
+
+    /// Writes one JSON value to stdout.
+    pub(crate) fn value(&self, value: &serde_json::Value) -> Result<(), Failure> {
+        self.data(format!("{value}\n").as_bytes())
+    }
+
+    /// Tells something on stderr that is not an error.
+    pub(crate) fn note(&self, text: impl Display) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{}", escaped(&text.to_string()));
+        }
+    }
+
+    /// Tells something on stderr that the user should look into.
+    pub(crate) fn warn(&self, text: impl Display) {
+        let _ = writeln!(io::stderr(), "warning: {}", escaped(&text.to_string()));
+    }
+
+    /// Reports how the run ended.
+    pub(crate) fn finish(&self, done: Result<Exit, Failure>) -> ExitCode {
+        let exit = done.unwrap_or_else(|failure| {
+            self.failure(&failure);
+            failure.exit
+        });
+        ExitCode::from(exit as u8)
+    }
+
+    /// Writes a failure to stderr.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let Failure { code, fact, hints, exit, silent } = failure;
+        if *silent {
+            return;
+        }
+        let mut err = io::stderr().lock();
+        if self.json {
+            let value = json!({"error": {
+                "code": code, "message": fact, "hints": hints, "exit": *exit as u8,
+            }});
+            let _ = writeln!(err, "{value}");
+            return;
+        }
+        let _ = writeln!(err, "error: {}", escaped(fact));
+        for hint in hints {
+            let _ = writeln!(err, "hint: {}", escaped(hint));
+        }
+    }
+}
+
+/// A write to stdout failed. Who reads us may leave when they have enough: that is no error.
+fn out_failure(error: &io::Error) -> Failure {
+    let failure = Failure::new(
+        Exit::Failed,
+        "output",
+        format!("cannot write to standard output: {}", io_fact(error)),
+    );
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure { silent: true, exit: Exit::Done, ..failure },
+        _ => failure,
+    }
+}
+
+/// Shows control characters and invisible ones as escapes, so that text cannot drive a terminal.
+/// Line feeds stay: our own messages have them.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        if (c.is_control() && c != '\n') || hidden {
+            write!(safe, "{}", c.escape_unicode()).expect("a String takes everything");
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_drives_it() {
+        assert_eq!(escaped("a\u{1b}[2J\tb\u{202e}c\nd"), "a\\u{1b}[2J\\u{9}b\\u{202e}c\nd");
+    }
+}
