@@ -87,6 +87,12 @@ pub(crate) fn find_stray(text: &[u8]) -> impl Iterator<Item = usize> {
     PLAIN.find_iter(text).chain(encoded(text))
 }
 
+/// The places of what is or might become a reference in bytes that cannot be decoded.
+pub(crate) fn find_escaped(raw: &[u8]) -> impl Iterator<Item = usize> {
+    memmem::find_iter(raw, "bulla")
+        .filter(|at| matches!(raw.get(at + "bulla".len()), Some(b':' | b'\\' | b'&' | b'%')))
+}
+
 /// The offsets in a file at which a search in the decoded scalars is worth while.
 pub(crate) fn hits(src: &[u8]) -> Vec<usize> {
     let mut hits: Vec<usize> = find_stray(src).collect();
@@ -143,8 +149,8 @@ type Inside = (Reference, Vec<Filter>, usize);
 /// Parses `REF | filter | filter` up to and with `close`, and says how long that was.
 fn parse_inside(text: &[u8], close: &[u8]) -> Result<Inside, (Rule, String)> {
     let bad = |what: &str| (Rule::BadExpression, what.to_owned());
-    let stop = |&b: &u8| is_blank(b) || matches!(b, b'|' | b'}' | b')' | b'\r' | b'\n');
-    let length = text.iter().position(|b| stop(b)).unwrap_or(text.len());
+    let stop = |b: &u8| is_blank(*b) || matches!(b, b'|' | b'}' | b')' | b'\r' | b'\n');
+    let length = text.iter().position(stop).unwrap_or(text.len());
     let reference = parse_reference(&text[..length]).map_err(|what| (Rule::BadReference, what))?;
     let mut filters = Vec::new();
     let mut at = length;
@@ -200,8 +206,8 @@ fn missing_url_filter(text: &[u8], expressions: &[Expression]) -> Vec<usize> {
         let mut plain = &text[rest..end];
         loop {
             if let Some(values) = &mut open {
-                let ends = |&b: &u8| b"@/?#\"'<> \t\r\n".contains(&b);
-                let Some(at) = plain.iter().position(|b| ends(b)) else { break };
+                let ends = |b: &u8| b"@/?#\"'<> \t\r\n".contains(b);
+                let Some(at) = plain.iter().position(ends) else { break };
                 if plain[at] == b'@' {
                     missing.append(values);
                 }

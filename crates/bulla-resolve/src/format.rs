@@ -3,7 +3,12 @@
 //! A format is one file under `format/` that implements [`Syntax`], and its rows in the tables of
 //! [`Format`].
 
+mod dotenv;
 mod genesys_ini;
+mod genesys_xml;
+mod json;
+mod text;
+mod yaml;
 
 use std::ops::Range;
 
@@ -16,19 +21,35 @@ use crate::secret::Draft;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Format {
+    /// `KEY=value` lines that bash, systemd, Docker and the dotenv libraries read.
+    Dotenv,
     /// Sections and options as Genesys Configuration Manager exports them.
     GenesysIni,
+    /// An application with its options in the XML that Genesys imports.
+    GenesysXml,
+    /// JSON, strict.
+    Json,
+    /// Any text. References stand in braces only, and nothing is escaped.
+    Text,
+    /// YAML 1.1 and 1.2, several documents included.
+    Yaml,
 }
 
 impl Format {
     /// All formats, by name.
-    pub const ALL: &[Self] = &[Self::GenesysIni];
+    pub const ALL: &[Self] =
+        &[Self::Dotenv, Self::GenesysIni, Self::GenesysXml, Self::Json, Self::Text, Self::Yaml];
 
     /// The name by which a format is asked for.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Dotenv => "dotenv",
             Self::GenesysIni => "genesys-ini",
+            Self::GenesysXml => "genesys-xml",
+            Self::Json => "json",
+            Self::Text => "text",
+            Self::Yaml => "yaml",
         }
     }
 
@@ -45,19 +66,35 @@ impl Format {
     /// Genesys', whatever its name.
     #[must_use]
     pub fn detect(name: &str, src: &[u8]) -> Option<Self> {
-        let _ = name;
-        genesys_ini::claims(src).then_some(Self::GenesysIni)
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
+        let (stem, extension) = file.rsplit_once('.').unwrap_or((&file, ""));
+        match extension {
+            "json" => Some(Self::Json),
+            "yaml" | "yml" => Some(Self::Yaml),
+            // `.env`, `prod.env`
+            "env" => Some(Self::Dotenv),
+            // `.env.production`
+            _ if stem == ".env" || file.starts_with(".env.") => Some(Self::Dotenv),
+            _ if genesys_xml::claims(src) => Some(Self::GenesysXml),
+            _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
+            _ => None,
+        }
     }
 
     /// Whether the fill rule of Genesys configurations applies.
     #[must_use]
     pub fn is_genesys(self) -> bool {
-        matches!(self, Self::GenesysIni)
+        matches!(self, Self::GenesysIni | Self::GenesysXml)
     }
 
     pub(crate) fn syntax(self) -> &'static dyn Syntax {
         match self {
+            Self::Dotenv => &dotenv::Dotenv,
             Self::GenesysIni => &genesys_ini::GenesysIni,
+            Self::GenesysXml => &genesys_xml::GenesysXml,
+            Self::Json => &json::Json,
+            Self::Text => &text::PlainText,
+            Self::Yaml => &yaml::Yaml,
         }
     }
 }
@@ -188,6 +225,15 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Writes `part` as it is.
+    pub(crate) fn copy(&mut self, part: Part<'_>) {
+        let start = self.bytes.len();
+        self.bytes.push(part.bytes());
+        if matches!(part, Part::Value(_)) {
+            self.values.push(start..self.bytes.len());
+        }
+    }
+
     /// Writes what belongs to `part`, remembering where if it is a value.
     pub(crate) fn part<E>(
         &mut self,
@@ -213,4 +259,13 @@ pub(crate) struct Malformed {
     pub(crate) at: usize,
     pub(crate) rule: Rule,
     pub(crate) what: &'static str,
+}
+
+/// The text of a file in a format that has to be UTF-8.
+fn utf8(src: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(src).map_err(|error| Malformed {
+        at: error.valid_up_to(),
+        rule: Rule::WrongEncoding,
+        what: "the file is not UTF-8",
+    })
 }

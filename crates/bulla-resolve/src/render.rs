@@ -122,7 +122,7 @@ impl<'a> Placing<'a> {
         let size = fillings.iter().flatten().map(|filling| filling.len(self)).sum::<usize>();
         let mut out =
             Output { bytes: Draft::with_capacity(template.src.len() + size), values: Vec::new() };
-        let mut proof = Proof { template, placed: Vec::with_capacity(fillings.len()) };
+        let mut placed = Vec::with_capacity(fillings.len());
         let mut done = 0;
         for (place, filling) in template.places.iter().zip(&fillings) {
             let Some(filling) = filling else { continue };
@@ -136,18 +136,14 @@ impl<'a> Placing<'a> {
             if let Err(Refusal(why)) = encoded {
                 self.report(place, Rule::CannotCarry, &format!("the value {{}} {why}"));
             }
-            proof.placed.push(start..out.bytes.len());
+            placed.push(start..out.bytes.len());
         }
         if !self.pending.is_empty() || fillings.iter().any(Option::is_none) {
             return None;
         }
         out.bytes.push(&template.src[done..]);
-        let contents = |number: usize, test: &mut dyn FnMut(&Content<'_>) -> bool| {
-            let place: &Place = &template.places[number];
-            let filling = fillings[number].as_ref().expect("all places are filled by now");
-            test(&Content { parts: &filling.parts(self, place), typed: place.typed })
-        };
-        if let Err(number) = proof.check(format, out.bytes.bytes(), &contents) {
+        let proof = Proof { placing: self, fillings: &fillings, placed };
+        if let Err(number) = proof.check(format, out.bytes.bytes()) {
             let place = number.and_then(|n| template.places.get(n)).or(template.places.first());
             let what = "the rendering does not read back as the value {}";
             if let Some(place) = place {
@@ -315,7 +311,8 @@ impl FilledWith {
 
 /// Reads a rendering again.
 struct Proof<'a> {
-    template: &'a Template,
+    placing: &'a Placing<'a>,
+    fillings: &'a [Option<Filling>],
     /// Where the places of the template are in the rendering.
     placed: Vec<Range<usize>>,
 }
@@ -323,13 +320,9 @@ struct Proof<'a> {
 impl Proof<'_> {
     /// Checks that each place decodes to its content and that everything else is as it was. On
     /// failure gives the place, if it is known.
-    fn check(
-        &self,
-        format: Format,
-        rendered: &[u8],
-        contents: &dyn Fn(usize, &mut dyn FnMut(&Content<'_>) -> bool) -> bool,
-    ) -> Result<(), Option<usize>> {
-        let places = &self.template.places;
+    fn check(&self, format: Format, rendered: &[u8]) -> Result<(), Option<usize>> {
+        let template = self.placing.template;
+        let places = &template.places;
         let mut shape = Shape::default();
         let mut next = 0;
         let mut wrong = None;
@@ -340,7 +333,7 @@ impl Proof<'_> {
                 let holds = scalar.role == Role::Value
                     && scalar.span == self.placed[next]
                     && !matches!(scalar.text, Text::Opaque)
-                    && contents(next, &mut |content| content.is(scalar.text.bytes(rendered)));
+                    && self.holds(next, scalar.text.bytes(rendered));
                 if !holds && wrong.is_none() {
                     wrong = Some(next);
                 }
@@ -351,9 +344,18 @@ impl Proof<'_> {
             }
         });
         match wrong {
-            None if read.is_ok() && next == places.len() && shape == self.template.shape => Ok(()),
+            None if read.is_ok() && next == places.len() && shape == template.shape => Ok(()),
             _ => Err(wrong),
         }
+    }
+
+    /// Whether a place decodes to its text with the values in place.
+    fn holds(&self, number: usize, text: &[u8]) -> bool {
+        let place = &self.placing.template.places[number];
+        self.fillings[number].as_ref().is_some_and(|filling| {
+            let parts = filling.parts(self.placing, place);
+            Content { parts: &parts, typed: place.typed }.is(text)
+        })
     }
 
     /// Where a span of the rendering lies in the template. `guess` is how many places probably come
@@ -367,7 +369,7 @@ impl Proof<'_> {
             self.placed.partition_point(|placed| placed.end <= span.start)
         };
         let Some(last) = before.checked_sub(1) else { return span.clone() };
-        let (new, old) = (self.placed[last].end, self.template.places[last].span.end);
+        let (new, old) = (self.placed[last].end, self.placing.template.places[last].span.end);
         // A span that some value moved off its place may lie anywhere: the sum will differ.
         let back = |at: usize| at.wrapping_sub(new).wrapping_add(old);
         back(span.start)..back(span.end)

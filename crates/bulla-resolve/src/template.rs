@@ -239,7 +239,9 @@ impl<'a> Reading<'a> {
             return self.reject_utf16();
         }
         // A file in which nothing can be replaced is copied, even one that does not parse.
-        if self.hits.is_empty() && !syntax.may_hide(self.src) && !format.is_genesys() {
+        let suspect =
+            !self.hits.is_empty() || expression::has_letters(self.src) || syntax.may_hide(self.src);
+        if !suspect && !format.is_genesys() {
             return;
         }
         let mut sections = format.is_genesys().then(Sections::default);
@@ -289,7 +291,7 @@ impl<'a> Reading<'a> {
     fn may_hold(&self, scalar: &Scalar) -> bool {
         let range = match &scalar.text {
             Text::Verbatim(range) => range,
-            Text::Opaque => &scalar.span,
+            Text::Opaque => return expression::has_letters(&self.src[scalar.span.clone()]),
             Text::Decoded(text) => return expression::find_stray(text).next().is_some(),
         };
         let first = self.hits.partition_point(|&hit| hit < range.start);
@@ -303,12 +305,18 @@ impl<'a> Reading<'a> {
             _ => scalar.span.start,
         };
         if scalar.role != Role::Value || matches!(scalar.text, Text::Opaque) {
-            let (first, text) = match &scalar.text {
-                Text::Opaque => (scalar.span.start, &self.src[scalar.span.clone()]),
-                _ => (offset(0), text),
+            let mut strays: Vec<_> = match &scalar.text {
+                Text::Opaque => {
+                    let raw = &self.src[scalar.span.clone()];
+                    expression::find_escaped(raw).map(|at| scalar.span.start + at).collect()
+                }
+                Text::Verbatim(_) => expression::find_stray(text).map(offset).collect(),
+                // All of them are at the start of the scalar then, so one will do.
+                Text::Decoded(_) => vec![scalar.span.start],
             };
-            for at in expression::find_stray(text).map(|at| first + at) {
-                let wrong = expression::stray(at.min(scalar.span.end));
+            strays.sort_unstable();
+            for at in strays {
+                let wrong = expression::stray(at);
                 self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
             }
             return;

@@ -66,10 +66,7 @@ impl Syntax for GenesysIni {
             if let Part::Value(value) = part {
                 check(value)?;
             }
-            out.part(part, |bytes, out| {
-                out.push(bytes);
-                Ok(())
-            })?;
+            out.copy(part);
         }
         Ok(())
     }

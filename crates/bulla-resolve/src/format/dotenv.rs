@@ -1,0 +1,227 @@
+//! Files of `KEY=value` lines, as shells, containers, service managers and libraries read them.
+//!
+//! The readers disagree on almost everything. A value that is placed here is read alike by bash, npm's
+//! and Python's dotenv, and systemd; written without quotes, by Docker's `--env-file` too, which takes
+//! quotes for a part of the value. What needs more than that needs a dialect of its own, which would
+//! be another [`Syntax`] with this scan and other checks.
+
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+use crate::secret::Draft;
+
+pub(super) struct Dotenv;
+
+impl Syntax for Dotenv {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        while at < src.len() {
+            at = line(src, at, found);
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let whole = content.joined();
+        let quotes: &[Quote] = match src[span].first() {
+            _ if content.typed => &[Quote::None],
+            Some(b'"') => &[Quote::Double, Quote::Single],
+            Some(b'\'') => &[Quote::Single, Quote::Double],
+            _ => &[Quote::None],
+        };
+        check_any(&whole)?;
+        let mut refusal = None;
+        for quote in quotes {
+            match quote.check(whole.bytes()) {
+                Ok(()) => {
+                    out.bytes.push(quote.mark());
+                    content.parts.iter().for_each(|&part| out.copy(part));
+                    out.bytes.push(quote.mark());
+                    return Ok(());
+                }
+                Err(found) => refusal = refusal.or(Some(found)),
+            }
+        }
+        Err(refusal.expect("at least one way of quoting was tried"))
+    }
+}
+
+/// How a value is quoted.
+#[derive(Clone, Copy)]
+enum Quote {
+    Double,
+    None,
+    Single,
+}
+
+impl Quote {
+    fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Double => b"\"",
+            Self::None => b"",
+            Self::Single => b"'",
+        }
+    }
+
+    /// Whether all readers take `value` in these quotes for just that value.
+    fn check(self, value: &[u8]) -> Result<(), Refusal> {
+        match self {
+            // Escapes and expansions differ from reader to reader.
+            Self::Double if value.iter().any(|b| b"\"\\$`".contains(b)) => Err(Refusal(
+                "holds two of: a single quote; a double quote, `\\`, `$` or backtick; readers of \
+                 this format disagree on how to write that",
+            )),
+            // Python's takes a doubled backslash for one, and npm's one at the end for an escape.
+            Self::Single
+                if value.contains(&b'\'')
+                    || value.ends_with(b"\\")
+                    || memmem::find(value, br"\\").is_some() =>
+            {
+                Err(Refusal(
+                    "holds a single quote, or a backslash in front of another or at the end; \
+                     readers of this format disagree on how to write that",
+                ))
+            }
+            Self::None => check_unquoted(value),
+            Self::Double | Self::Single => Ok(()),
+        }
+    }
+}
+
+/// What no quotes can help.
+fn check_any(value: &Draft) -> Result<(), Refusal> {
+    let value = value.bytes();
+    if std::str::from_utf8(value).is_err() {
+        return Err(Refusal("is not UTF-8, as systemd and others demand"));
+    }
+    // Python's expands it in any quotes.
+    if memmem::find(value, b"${").is_some() {
+        return Err(Refusal("holds `${`, which some readers of this format expand in any quotes"));
+    }
+    match value.iter().find(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n')) {
+        None => Ok(()),
+        Some(0) => Err(Refusal("holds a NUL, which no environment can carry")),
+        Some(_) => Err(Refusal("holds a control character, which readers of this format alter")),
+    }
+}
+
+fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_./:@%+,=~-".contains(b);
+    // A shell takes `~` for a home folder where a path may begin.
+    let home = value.starts_with(b"~")
+        || memmem::find(value, b":~").is_some()
+        || memmem::find(value, b"=~").is_some();
+    if home || !value.iter().all(plain) {
+        return Err(Refusal(
+            "has to be quoted here, but then Docker's --env-file would read the quotes too; if \
+             that does not matter, write the quotes in the template",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads the line at `at`, or more where a quoted value runs on, and gives the start of the next.
+fn line(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
+    let end = line_end(src, at);
+    let next = end + 1;
+    let mut scalar = |range: Range<usize>, text, role| {
+        found(Scalar { span: range, text, role, depth: 0 });
+    };
+    let start = at + blanks(&src[at..end]);
+    let text = &src[start..end];
+    if matches!(text.first(), None | Some(b'#' | b'\r')) {
+        return next;
+    }
+    let Some((key, value)) = split(src, start..end) else {
+        let whole = start..end - trailing_blanks(text);
+        scalar(whole, Text::Opaque, Role::Value);
+        return next;
+    };
+    scalar(key.clone(), Text::Verbatim(key), Role::Key);
+    match src[value..end].first() {
+        Some(&quote @ (b'"' | b'\'')) => {
+            let close = closing(src, value + 1, quote);
+            // Behind the closing quote may only be a comment; `'it'\''s'` is not read alike.
+            if let Some(close) = close.filter(|&close| ends_there(src, close + 1)) {
+                let inner = value + 1..close;
+                let escapes = quote == b'"' && memchr(b'\\', &src[inner.clone()]).is_some();
+                let text = if escapes { Text::Opaque } else { Text::Verbatim(inner) };
+                scalar(value..close + 1, text, Role::Value);
+                return line_end(src, close) + 1;
+            }
+            let whole = value..end - trailing_blanks(&src[value..end]);
+            scalar(whole, Text::Opaque, Role::Value);
+        }
+        _ => {
+            let text = &src[value..end];
+            let comment = memmem::find(text, b" #").or_else(|| memmem::find(text, b"\t#"));
+            let end = value + comment.unwrap_or(text.len());
+            let span = value..end - trailing_blanks(&src[value..end]);
+            let escapes = memchr(b'\\', &src[span.clone()]).is_some();
+            let text = if escapes { Text::Opaque } else { Text::Verbatim(span.clone()) };
+            scalar(span, text, Role::Value);
+        }
+    }
+    next
+}
+
+/// The key of an assignment, and where its value begins.
+fn split(src: &[u8], line: Range<usize>) -> Option<(Range<usize>, usize)> {
+    let text = &src[line.clone()];
+    let mut start = line.start;
+    if let Some(rest) = text.strip_prefix(b"export")
+        && blanks(rest) > 0
+    {
+        start += "export".len() + blanks(rest);
+    }
+    let is_key = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    let key = start..start + src[start..line.end].iter().take_while(is_key).count();
+    let equals = key.end + blanks(&src[key.end..line.end]);
+    if key.is_empty() || src[..line.end].get(equals) != Some(&b'=') {
+        return None;
+    }
+    let value = equals + 1;
+    Some((key, value + blanks(&src[value..line.end])))
+}
+
+/// Where the quote that opened before `from` closes.
+fn closing(src: &[u8], from: usize, quote: u8) -> Option<usize> {
+    if quote == b'\'' {
+        return memchr(quote, &src[from..]).map(|found| from + found);
+    }
+    let mut at = from;
+    loop {
+        at += memchr::memchr2(quote, b'\\', &src[at..])?;
+        if src[at] == quote {
+            return Some(at);
+        }
+        at = (at + 2).min(src.len());
+    }
+}
+
+fn ends_there(src: &[u8], at: usize) -> bool {
+    let rest = &src[at..line_end(src, at)];
+    let after = &rest[blanks(rest)..];
+    matches!(after, [] | [b'\r']) || (after.len() < rest.len() && after.starts_with(b"#"))
+}
+
+fn line_end(src: &[u8], at: usize) -> usize {
+    memchr(b'\n', &src[at..]).map_or(src.len(), |found| at + found)
+}
+
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// Blanks, and the carriage return of a line end.
+fn trailing_blanks(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count()
+}

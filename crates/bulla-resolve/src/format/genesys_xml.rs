@@ -1,0 +1,293 @@
+//! Genesys applications in the XML form that its configuration tools import (XML 1.0).
+//!
+//! `list_pair@key` is a section, `str_pair@key` an option, `str_pair@value` its value. References are
+//! resolved in all attributes and texts. `quick-xml` decides what is XML; entities that a document
+//! type declares are not expanded, and what uses them is not touched.
+
+use std::ops::Range;
+
+use memchr::memmem;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion, escape};
+use zeroize::Zeroizing;
+
+use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text, utf8};
+use crate::problem::Rule;
+use crate::secret::Draft;
+
+pub(super) struct GenesysXml;
+
+impl Syntax for GenesysXml {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let text = utf8(src)?;
+        if let Some(at) = declared_otherwise(text).filter(|_| !text.is_ascii()) {
+            let what = "the file declares another encoding than UTF-8 and is not ASCII";
+            return Err(Malformed { at, rule: Rule::WrongEncoding, what });
+        }
+        Scan { src: text, open: Vec::new(), set: None, text: None }.run(found)
+    }
+
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let ascii = declared_otherwise(utf8(src).unwrap_or_default()).is_some();
+        let place = Place::of(src, &span);
+        match place {
+            Place::CharacterData => check_character_data(&content.joined())?,
+            Place::Text if content.parts.iter().all(|part| part.bytes().is_empty()) => {
+                return Err(Refusal("is empty, which between tags would be no text at all"));
+            }
+            _ => {}
+        }
+        if matches!(place, Place::CharacterData) {
+            out.bytes.push(CDATA);
+        }
+        for &part in content.parts {
+            write(part, place, ascii, out)?;
+        }
+        if matches!(place, Place::CharacterData) {
+            out.bytes.push(b"]]>");
+        }
+        Ok(())
+    }
+
+    fn may_hide(&self, src: &[u8]) -> bool {
+        memmem::find(src, b"&#").is_some()
+    }
+}
+
+/// Whether it is an application with a mail client in it.
+pub(super) fn claims(src: &[u8]) -> bool {
+    memmem::find(src, b"<list_pair").is_some()
+        && ["pop-client", "smtp-client"]
+            .iter()
+            .any(|name| memmem::find(src, name.as_bytes()).is_some())
+}
+
+const CDATA: &[u8] = b"<![CDATA[";
+
+/// More attributes than any known element has; what tells them apart compares each with each.
+const MAX_ATTRIBUTES: usize = 1_000;
+
+struct Scan<'a> {
+    src: &'a str,
+    /// Where the elements begin that are open.
+    open: Vec<usize>,
+    /// The element that held the last section.
+    set: Option<usize>,
+    /// Where the text began that is being read.
+    text: Option<usize>,
+}
+
+impl Scan<'_> {
+    fn run(mut self, found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let src = self.src;
+        let mut reader = Reader::from_str(src);
+        let position =
+            |reader: &Reader<&[u8]>| usize::try_from(reader.buffer_position()).unwrap_or(src.len());
+        loop {
+            let start = position(&reader);
+            let event = reader.read_event().map_err(|_| malformed(start))?;
+            let end = position(&reader);
+            if matches!(event, Event::Text(_) | Event::GeneralRef(_)) {
+                self.text.get_or_insert(start);
+                continue;
+            }
+            if let Some(from) = self.text.take() {
+                found(self.text(from..start));
+            }
+            match event {
+                Event::Start(tag) => {
+                    self.element(&tag, start..end, found)?;
+                    self.open.push(start);
+                }
+                Event::Empty(tag) => self.element(&tag, start..end, found)?,
+                Event::End(_) => {
+                    self.open.pop();
+                }
+                Event::CData(_) => {
+                    let inner = start + CDATA.len()..end - "]]>".len();
+                    let text = self.newlines(inner);
+                    found(Scalar {
+                        span: start..end,
+                        text,
+                        role: Role::Value,
+                        depth: self.depth(),
+                    });
+                }
+                Event::Eof if self.open.is_empty() => return Ok(()),
+                Event::Eof => return Err(malformed(end)),
+                _ => {}
+            }
+        }
+    }
+
+    fn element(
+        &mut self,
+        tag: &BytesStart<'_>,
+        span: Range<usize>,
+        found: &mut dyn FnMut(Scalar),
+    ) -> Result<(), Malformed> {
+        let name = tag.local_name();
+        let (section, option) = (name.as_ref() == "list_pair", name.as_ref() == "str_pair");
+        if section {
+            let parent = self.open.last().copied();
+            if self.set.is_none() || self.set != parent {
+                self.set = parent;
+                let at = span.start..span.start;
+                found(Scalar {
+                    span: at.clone(),
+                    text: Text::Verbatim(at),
+                    role: Role::Set,
+                    depth: self.depth(),
+                });
+            }
+        }
+        let mut at = span.start + 1 + tag.name().as_ref().len();
+        let mut scalars = Vec::new();
+        for (number, attribute) in tag.attributes().enumerate() {
+            let attribute =
+                attribute.ok().filter(|_| number < MAX_ATTRIBUTES).ok_or(malformed(at))?;
+            // Between the name and the value stand blanks, `=` and the quote.
+            let rest = &self.src[at..];
+            let key_at = at + (rest.len() - rest.trim_start().len());
+            let key_end = key_at + attribute.key.as_ref().len();
+            let quote = self.src[key_end..].find(['"', '\'']).ok_or(malformed(at))?;
+            let value = key_end + quote + 1..key_end + quote + 1 + attribute.value.len();
+            at = value.end + 1;
+            let role = match attribute.key.as_ref() {
+                key if key == "key" && section => Role::Section,
+                key if key == "key" && option => Role::Key,
+                _ => Role::Value,
+            };
+            let text = if self.src[value.clone()].contains(['&', '\t', '\n', '\r']) {
+                match attribute.normalized_value(XmlVersion::Implicit1_0) {
+                    Ok(text) => Text::Decoded(Zeroizing::new(text.into_owned().into_bytes())),
+                    Err(_) => Text::Opaque,
+                }
+            } else {
+                Text::Verbatim(value.clone())
+            };
+            scalars.push(Scalar { span: value, text, role, depth: self.depth() });
+        }
+        // A name before its value, whatever their order in the tag.
+        scalars.sort_by_key(|scalar| scalar.role == Role::Value);
+        scalars.into_iter().for_each(found);
+        Ok(())
+    }
+
+    /// The text between two tags.
+    fn text(&self, span: Range<usize>) -> Scalar {
+        let text = if self.src[span.clone()].contains('&') {
+            let raw = Zeroizing::new(self.src[span.clone()].replace("\r\n", "\n"));
+            match escape::unescape(&raw.replace('\r', "\n")) {
+                Ok(text) => Text::Decoded(Zeroizing::new(text.into_owned().into_bytes())),
+                Err(_) => Text::Opaque,
+            }
+        } else {
+            self.newlines(span.clone())
+        };
+        Scalar { span, text, role: Role::Value, depth: self.depth() }
+    }
+
+    /// A text in which only line ends are decoded (XML 1.0 section 2.11).
+    fn newlines(&self, span: Range<usize>) -> Text {
+        let raw = &self.src[span.clone()];
+        if raw.contains('\r') {
+            let text = raw.replace("\r\n", "\n").replace('\r', "\n");
+            Text::Decoded(Zeroizing::new(text.into_bytes()))
+        } else {
+            Text::Verbatim(span)
+        }
+    }
+
+    fn depth(&self) -> usize {
+        self.open.len()
+    }
+}
+
+/// Where in a document a text stands, which decides how it is written.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In an attribute, between two of these quotes.
+    Attribute(u8),
+    /// In a CDATA section.
+    CharacterData,
+    /// Between two tags.
+    Text,
+}
+
+impl Place {
+    fn of(src: &[u8], span: &Range<usize>) -> Self {
+        // What precedes a text is the end of a tag, a comment or an instruction.
+        let before = span.start.checked_sub(1).and_then(|at| src.get(at));
+        match before {
+            _ if src[span.clone()].starts_with(CDATA) => Self::CharacterData,
+            Some(&quote @ (b'"' | b'\'')) => Self::Attribute(quote),
+            _ => Self::Text,
+        }
+    }
+}
+
+fn write(part: Part<'_>, place: Place, ascii: bool, out: &mut Output) -> Result<(), Refusal> {
+    out.part(part, |bytes, out| {
+        let text = std::str::from_utf8(bytes).map_err(|_| Refusal("is not UTF-8"))?;
+        for c in text.chars() {
+            let forbidden = matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}'
+                | '\u{fffe}' | '\u{ffff}');
+            if forbidden {
+                return Err(Refusal("holds a control character that XML 1.0 cannot carry"));
+            }
+            let numbered = (ascii && !c.is_ascii())
+                // Read as other characters by XML 1.1.
+                || matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}')
+                || c == '\r'
+                || (matches!(c, '\n' | '\t') && matches!(place, Place::Attribute(_)));
+            match (place, c) {
+                (Place::CharacterData, _) if numbered => {
+                    return Err(Refusal("holds a character that a CDATA section would alter"));
+                }
+                (Place::CharacterData, _) => push(c, out),
+                (_, '&') => out.push(b"&amp;"),
+                (_, '<') => out.push(b"&lt;"),
+                (_, '>') => out.push(b"&gt;"),
+                (Place::Attribute(b'"'), '"') => out.push(b"&quot;"),
+                (Place::Attribute(b'\''), '\'') => out.push(b"&apos;"),
+                _ if numbered => {
+                    out.push(Zeroizing::new(format!("&#{};", u32::from(c))).as_bytes());
+                }
+                _ => push(c, out),
+            }
+        }
+        Ok(())
+    })
+}
+
+fn push(c: char, out: &mut Draft) {
+    out.push(c.encode_utf8(&mut *Zeroizing::new([0; 4])).as_bytes());
+}
+
+fn check_character_data(content: &Draft) -> Result<(), Refusal> {
+    match memmem::find(content.bytes(), b"]]>") {
+        Some(_) => Err(Refusal("holds `]]>`, which ends a CDATA section")),
+        None => Ok(()),
+    }
+}
+
+/// Where the file declares an encoding other than UTF-8, if it does.
+fn declared_otherwise(text: &str) -> Option<usize> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let declaration = text.strip_prefix("<?xml")?.split_once("?>")?.0;
+    let at = declaration.find("encoding")?;
+    let value = declaration[at..].split(['"', '\'']).nth(1)?;
+    let is_utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|name| value.eq_ignore_ascii_case(name));
+    (!is_utf8).then_some(at)
+}
+
+fn malformed(at: usize) -> Malformed {
+    Malformed { at, rule: Rule::Malformed, what: "the file is no well-formed XML here" }
+}

@@ -1,0 +1,135 @@
+//! JSON (RFC 8259), strict: no comments, no trailing commas, at most 128 levels.
+//!
+//! `serde_json` decides what is JSON and what a string decodes to; here is only found where the
+//! tokens of a file that it accepts begin and end.
+
+use std::ops::Range;
+
+use memchr::{memchr2, memmem};
+use serde::de::IgnoredAny;
+use zeroize::Zeroizing;
+
+use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
+use crate::filter::json_escape;
+use crate::problem::Rule;
+use crate::secret::Draft;
+
+pub(super) struct Json;
+
+impl Syntax for Json {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let text = &utf8(src)?[bom..];
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| Malformed {
+            at: bom + offset(text, error.line(), error.column()),
+            rule: Rule::Malformed,
+            what: "the file is no JSON here, or nests deeper than 128 levels",
+        })?;
+        let (mut at, mut depth) = (bom, 0);
+        while let Some(&byte) = src.get(at) {
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                b'"' => {
+                    let (span, text) = string(src, at);
+                    at = span.end;
+                    let is_key = src[at..].trim_ascii_start().starts_with(b":");
+                    let role = if is_key { Role::Key } else { Role::Value };
+                    found(Scalar { span, text, role, depth });
+                    continue;
+                }
+                b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
+                _ => {
+                    // A number, `true`, `false` or `null`.
+                    let ends = |b: &u8| b" \t\n\r,:]}".contains(b);
+                    let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
+                    let span = at..at + length;
+                    at = span.end;
+                    let text = Text::Verbatim(span.clone());
+                    found(Scalar { span, text, role: Role::Value, depth });
+                    continue;
+                }
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        if content.typed {
+            content.parts.iter().for_each(|&part| out.copy(part));
+            return Ok(());
+        }
+        // PHP's writer escapes slashes: where the template does so, values do too.
+        let escapes_slash = memmem::find(&src[span], br"\/").is_some();
+        out.bytes.push(b"\"");
+        for &part in content.parts {
+            out.part(part, |bytes, out| {
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|_| Refusal("is not UTF-8, as JSON has to be"))?;
+                if escapes_slash {
+                    escape_with_slashes(text, out);
+                } else {
+                    json_escape(text, out);
+                }
+                Ok(())
+            })?;
+        }
+        out.bytes.push(b"\"");
+        Ok(())
+    }
+
+    fn may_hide(&self, src: &[u8]) -> bool {
+        // A letter of the scheme as \u0062 and the like.
+        memmem::find(src, br"\u00").is_some()
+    }
+}
+
+fn escape_with_slashes(text: &str, out: &mut Draft) {
+    for (number, piece) in text.split('/').enumerate() {
+        if number > 0 {
+            out.push(br"\/");
+        }
+        json_escape(piece, out);
+    }
+}
+
+/// The string that begins at `at`, which is known to be closed.
+fn string(src: &[u8], at: usize) -> (Range<usize>, Text) {
+    let mut end = at + 1;
+    let mut escaped = false;
+    while let Some(found) = memchr2(b'"', b'\\', &src[end..]) {
+        end += found;
+        if src[end] == b'"' {
+            break;
+        }
+        escaped = true;
+        end += 2;
+    }
+    let span = at..(end + 1).min(src.len());
+    let text = if escaped {
+        // What JSON allows and no string is: half of a surrogate pair.
+        match serde_json::from_slice::<String>(&src[span.clone()]) {
+            Ok(text) => Text::Decoded(Zeroizing::new(text.into_bytes())),
+            Err(_) => Text::Opaque,
+        }
+    } else {
+        Text::Verbatim(at + 1..end)
+    };
+    (span, text)
+}
+
+/// The offset of a line and column as `serde_json` counts them: lines from 1, columns in bytes.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start = match line {
+        0 | 1 => 0,
+        _ => memchr::memchr_iter(b'\n', text.as_bytes()).nth(line - 2).map_or(0, |at| at + 1),
+    };
+    (start + column.saturating_sub(1)).min(text.len())
+}

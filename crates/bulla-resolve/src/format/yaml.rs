@@ -1,0 +1,289 @@
+//! YAML 1.1 and 1.2, any number of documents.
+//!
+//! `saphyr-parser` decides what is YAML and what a scalar decodes to. It tells where a node begins in
+//! characters, tag and anchor included; where the token itself begins and ends in bytes is found
+//! here. How a value is written is in [`style`].
+
+mod style;
+
+use std::ops::Range;
+
+use memchr::memmem;
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use zeroize::Zeroizing;
+
+use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
+use crate::problem::Rule;
+
+pub(super) struct Yaml;
+
+impl Syntax for Yaml {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let text = &utf8(src)?[bom..];
+        let mut place = Cursor::new(text);
+        let mut nodes = Nodes::default();
+        for event in Parser::new_from_str(text) {
+            let (event, marks) = event.map_err(|error| Malformed {
+                at: bom + place.byte(error.marker().index()),
+                rule: Rule::Malformed,
+                what: "the file is no YAML here",
+            })?;
+            match event {
+                Event::Scalar(decoded, style, anchor, tag) => {
+                    let role = nodes.node();
+                    let mut start = token_start(text, place.byte(marks.start.index()));
+                    let end = place.byte(marks.end.index()).max(start);
+                    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    if is_block && anchor == 0 && tag.is_none() {
+                        start = block_start(text, start);
+                    }
+                    let token = Token { text, start, end, decoded: &decoded };
+                    let (span, inner) = token.read(style);
+                    found(Scalar {
+                        span: bom + span.start..bom + span.end,
+                        text: match inner {
+                            Inner::Decoded => {
+                                let bytes = decoded.into_owned().into_bytes();
+                                Text::Decoded(Zeroizing::new(bytes))
+                            }
+                            Inner::Opaque => Text::Opaque,
+                            Inner::Verbatim(inner) => {
+                                Text::Verbatim(bom + inner.start..bom + inner.end)
+                            }
+                        },
+                        role,
+                        depth: nodes.depth(),
+                    });
+                }
+                Event::Alias(_) => {
+                    nodes.node();
+                }
+                Event::MappingStart(..) => nodes.open(true),
+                Event::SequenceStart(..) => nodes.open(false),
+                Event::MappingEnd | Event::SequenceEnd => nodes.close(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        style::encode(src, span, content, out)
+    }
+
+    fn may_hide(&self, src: &[u8]) -> bool {
+        // A letter of the scheme by its number, or a line break in the midst of it.
+        memmem::find_iter(src, b"\\")
+            .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
+    }
+}
+
+/// What the collections around a node make of it.
+#[derive(Default)]
+struct Nodes {
+    open: Vec<Collection>,
+}
+
+struct Collection {
+    /// Whether the next node in it is a key; `None` in a sequence.
+    key_next: Option<bool>,
+    /// Whether all of it is a part of a key.
+    in_key: bool,
+}
+
+impl Nodes {
+    /// Takes note of one more node and gives its role.
+    fn node(&mut self) -> Role {
+        let Some(collection) = self.open.last_mut() else { return Role::Value };
+        let is_key = match &mut collection.key_next {
+            Some(key_next) => std::mem::replace(key_next, !*key_next),
+            None => false,
+        };
+        if is_key || collection.in_key { Role::Key } else { Role::Value }
+    }
+
+    fn open(&mut self, mapping: bool) {
+        let in_key = self.node() == Role::Key;
+        self.open.push(Collection { key_next: mapping.then_some(true), in_key });
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+    }
+
+    fn depth(&self) -> usize {
+        self.open.len()
+    }
+}
+
+/// A scalar as it is written.
+struct Token<'a> {
+    text: &'a str,
+    start: usize,
+    /// Where the parser says that it ends: exact for a plain scalar only.
+    end: usize,
+    decoded: &'a str,
+}
+
+/// What a token decodes to.
+enum Inner {
+    Decoded,
+    Opaque,
+    Verbatim(Range<usize>),
+}
+
+impl Token<'_> {
+    fn read(&self, style: ScalarStyle) -> (Range<usize>, Inner) {
+        let start = self.start;
+        match style {
+            ScalarStyle::Plain => {
+                let end = start + self.text[start..self.end].trim_end().len();
+                // An empty scalar may be given as `~`, or lie before a comment.
+                if self.decoded.is_empty() || end == start {
+                    return (start..start, Inner::Verbatim(start..start));
+                }
+                (start..end, self.inner(start..end))
+            }
+            ScalarStyle::DoubleQuoted | ScalarStyle::SingleQuoted => {
+                match closing(self.text.as_bytes(), start) {
+                    Some(close) => (start..close + 1, self.inner(start + 1..close)),
+                    None => (start..self.end, Inner::Opaque),
+                }
+            }
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                // Blank lines at the end stay outside, so that whatever replaces the block ends
+                // where its last line did.
+                let end = start + self.text[start..self.end].trim_end().len();
+                (start..end, Inner::Decoded)
+            }
+        }
+    }
+
+    fn inner(&self, inner: Range<usize>) -> Inner {
+        let raw = &self.text[inner.clone()];
+        if raw == self.decoded {
+            Inner::Verbatim(inner)
+        } else if raw.contains(['\n', '\r', '\\', '\'']) {
+            Inner::Decoded
+        } else {
+            // The token was not found where it should be.
+            Inner::Opaque
+        }
+    }
+}
+
+/// The end of the quoted scalar that begins at `start`.
+fn closing(text: &[u8], start: usize) -> Option<usize> {
+    let quote = *text.get(start)?;
+    let mut at = start + 1;
+    match quote {
+        b'"' => loop {
+            at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+            if text[at] == b'"' {
+                return Some(at);
+            }
+            at += 2;
+        },
+        b'\'' => loop {
+            at += memchr::memchr(b'\'', text.get(at..)?)?;
+            if text.get(at + 1) != Some(&b'\'') {
+                return Some(at);
+            }
+            at += 2;
+        },
+        _ => None,
+    }
+}
+
+/// Skips the tag and anchor of a node, and the blanks, line ends and comments behind them.
+fn token_start(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut start = at;
+    let mut skipped = at;
+    loop {
+        match bytes.get(skipped) {
+            Some(b'!' | b'&') => {
+                let verbatim = bytes[skipped..].starts_with(b"!<");
+                let ends = |b: &u8| b.is_ascii_whitespace() || (!verbatim && b",[]{}".contains(b));
+                let length = bytes[skipped..].iter().position(ends);
+                skipped += length.unwrap_or(bytes.len() - skipped);
+                start = skipped;
+            }
+            Some(b' ' | b'\t' | b'\n' | b'\r') if start > at => skipped += 1,
+            Some(b'#') if start > at && skipped > start => {
+                let length = memchr::memchr(b'\n', &bytes[skipped..]);
+                skipped += length.unwrap_or(bytes.len() - skipped);
+            }
+            _ => return if start > at { skipped } else { at },
+        }
+    }
+}
+
+/// Where a block scalar begins whose content begins at `content`: at the `|` or `>` that ends the
+/// last line above it that is not blank.
+fn block_start(text: &str, content: usize) -> usize {
+    let is_header = |rest: &str| {
+        let rest =
+            rest[1..].trim_start_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+        rest.trim_end().is_empty() || rest.trim_start_matches([' ', '\t']).starts_with('#')
+    };
+    let mut above = &text[..content];
+    while let Some(end) = above.rfind('\n') {
+        above = &above[..end];
+        let start = above.rfind('\n').map_or(0, |at| at + 1);
+        let line = &above[start..];
+        if line.trim().is_empty() {
+            continue;
+        }
+        let header = line.match_indices(['|', '>']).map(|(at, _)| at).find(|&at| {
+            let before = line[..at].chars().next_back();
+            before.is_none_or(|c| c == ' ' || c == '\t') && is_header(&line[at..])
+        });
+        return header.map_or(content, |at| start + at);
+    }
+    content
+}
+
+/// Turns the parser's offsets in characters into offsets in bytes.
+struct Cursor<'a> {
+    text: &'a [u8],
+    ascii: bool,
+    character: usize,
+    byte: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text: text.as_bytes(), ascii: text.is_ascii(), character: 0, byte: 0 }
+    }
+
+    /// The offsets asked for are close to each other, so this walks.
+    fn byte(&mut self, character: usize) -> usize {
+        if self.ascii {
+            return character.min(self.text.len());
+        }
+        let is_start = |byte: u8| !(0x80..0xc0).contains(&byte);
+        while self.character < character && self.byte < self.text.len() {
+            self.byte += 1;
+            while self.text.get(self.byte).is_some_and(|&b| !is_start(b)) {
+                self.byte += 1;
+            }
+            self.character += 1;
+        }
+        while self.character > character {
+            self.byte -= 1;
+            while !is_start(self.text[self.byte]) {
+                self.byte -= 1;
+            }
+            self.character -= 1;
+        }
+        self.byte
+    }
+}
