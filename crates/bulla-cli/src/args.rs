@@ -28,7 +28,7 @@ impl Args {
 }
 
 /// Options that every command takes.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Global {
     /// The vault to use [default: bulla/vault.bulla in the XDG data folder]
     #[arg(long, global = true, value_name = "PATH", env = env::VAULT, hide_env_values = true)]
@@ -88,6 +88,10 @@ pub(crate) enum Command {
     Log(cmd::log::LogArgs),
     /// Make an earlier version of an entry the newest
     Revert(cmd::revert::RevertArgs),
+    /// Take entries in from a file of another program
+    Import(cmd::import::ImportArgs),
+    /// Write every entry in clear, as lines of JSON
+    Export(cmd::export::ExportArgs),
     /// Keep the vault open for a while, in the kernel's keyring
     Unlock(cmd::unlock::UnlockArgs),
     /// Forget what `unlock` keeps
@@ -104,6 +108,15 @@ pub(crate) enum Command {
     Rekey(cmd::rekey::RekeyArgs),
     /// Verify the whole vault
     Fsck,
+    /// Copies of the vault, and coming back from one
+    #[command(subcommand)]
+    Backup(cmd::backup::BackupCommand),
+    /// Look for what could be wrong around the vault; needs no key
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(cmd::completions::CompletionsArgs),
+    /// Print the manual page
+    Man(cmd::completions::ManArgs),
 }
 
 /// Prints what clap has to say. Help is data; a mistake is an error of ours, without the values

@@ -30,6 +30,13 @@ impl Context {
         (Self { global, printer, random: SystemRandom }, command)
     }
 
+    /// The same run, taking an older state of the vault as it comes.
+    pub(crate) fn accepting_rollback(&self) -> Self {
+        let global = Global { accept_rollback: true, ..self.global.clone() };
+        let printer = Printer::new(self.printer.json, self.printer.quiet);
+        Self { global, printer, random: self.random }
+    }
+
     /// Where the vault is or shall be.
     pub(crate) fn vault_path(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.global.vault {

@@ -12,9 +12,7 @@ pub(crate) enum Exit {
     Missing = 4,
     Tampered = 5,
     Conflict = 6,
-    #[expect(dead_code, reason = "the token commands use it")]
     RemoteFailed = 7,
-    #[expect(dead_code, reason = "the token commands use it")]
     NeedsPerson = 8,
     Findings = 9,
     Interrupted = 130,

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bulla_vault::Secret;
+use zeroize::Zeroizing;
 
 use crate::env;
 use crate::failure::{Exit, Failure};
@@ -54,15 +55,24 @@ pub(crate) fn read_key_file(path: &Path, max: usize) -> Result<Secret, Failure> 
     read_at_most(&mut file, path, max)
 }
 
-/// Reads to the end, into one buffer that does not grow.
+/// Reads to the end, wiping every buffer that was too small.
 pub(crate) fn read_at_most(
     from: &mut dyn Read,
     path: &Path,
     max: usize,
 ) -> Result<Secret, Failure> {
-    let mut buffer = zeroize::Zeroizing::new(vec![0; max + 1]);
+    let mut buffer = Zeroizing::new(vec![0; max.min(8192) + 1]);
     let mut filled = 0;
-    while filled <= max {
+    loop {
+        if filled == buffer.len() {
+            if filled > max {
+                let fact = format!("{} holds more than {max} bytes", path.display());
+                return Err(Failure::new(Exit::Failed, "file-too-large", fact));
+            }
+            let mut larger = Zeroizing::new(vec![0; (2 * filled).min(max + 1)]);
+            larger[..filled].copy_from_slice(&buffer);
+            buffer = larger;
+        }
         match from.read(&mut buffer[filled..]) {
             Ok(0) => return Ok(Secret::copied_from(&buffer[..filled])),
             Ok(read) => filled += read,
@@ -70,8 +80,6 @@ pub(crate) fn read_at_most(
             Err(error) => return Err(Failure::file("read", path, &error)),
         }
     }
-    let fact = format!("{} holds more than {max} bytes", path.display());
-    Err(Failure::new(Exit::Failed, "file-too-large", fact))
 }
 
 fn unsafe_file(path: &Path, what: &str) -> Failure {

@@ -29,22 +29,7 @@ pub(crate) enum From<'a> {
 /// Reads one value.
 pub(crate) fn value(context: &Context, what: &str, from: From<'_>) -> Result<Secret, Failure> {
     match from {
-        From::File(path) => {
-            // Never to wait for somebody who may not come, and never to become a terminal's owner.
-            let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
-            let mut file = File::options()
-                .read(true)
-                .custom_flags(flags.bits().cast_signed())
-                .open(path)
-                .map_err(|error| Failure::file("read", path, &error))?;
-            let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-            if !regular {
-                let fact = format!("{} is not a regular file", path.display());
-                return Err(Failure::new(Exit::Failed, "not-a-file", fact)
-                    .hint("pipe what is not a file into standard input"));
-            }
-            read_at_most(&mut file, path, MAX_VALUE)
-        }
+        From::File(path) => file(path, MAX_VALUE),
         From::ExactStdin => stdin(),
         From::Whatever if !std::io::stdin().is_terminal() => {
             let (secret, cut) = without_final_newline(stdin()?);
@@ -63,6 +48,24 @@ pub(crate) fn value(context: &Context, what: &str, from: From<'_>) -> Result<Sec
         )
         .hint("pipe the value in, or give --from-file")),
     }
+}
+
+/// Reads a regular file of at most `max` bytes.
+pub(crate) fn file(path: &Path, max: usize) -> Result<Secret, Failure> {
+    // Never to wait for somebody who may not come, and never to become a terminal's owner.
+    let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|error| Failure::file("read", path, &error))?;
+    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if !regular {
+        let fact = format!("{} is not a regular file", path.display());
+        return Err(Failure::new(Exit::Failed, "not-a-file", fact)
+            .hint("pipe what is not a file into standard input"));
+    }
+    read_at_most(&mut file, path, max)
 }
 
 fn stdin() -> Result<Secret, Failure> {

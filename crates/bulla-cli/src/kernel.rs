@@ -48,6 +48,12 @@ mod linux {
         }
     }
 
+    /// Whether keys can be kept at all: tried with one that is worth nothing.
+    pub(crate) fn works() -> bool {
+        let tried = ring().and_then(|ring| ring.add_key("bulla:probe", b"probe"));
+        tried.and_then(|key| key.invalidate()).is_ok()
+    }
+
     /// The session's keyring, or the user's default one where no login made a session. Not to be
     /// created: a new one would end with this process.
     fn ring() -> Result<KeyRing, KeyError> {
@@ -60,7 +66,7 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{find, forget, keep};
+pub(crate) use linux::{find, forget, keep, works};
 
 #[cfg(not(target_os = "linux"))]
 mod other {
@@ -77,10 +83,14 @@ mod other {
     pub(crate) fn forget(_: &VaultId) -> Result<bool, Failure> {
         Ok(false)
     }
+
+    pub(crate) fn works() -> bool {
+        false
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::{find, forget, keep};
+pub(crate) use other::{find, forget, keep, works};
 
 fn refused(error: impl std::fmt::Debug) -> Failure {
     let fact = format!("the kernel keeps no keys for this session ({error:?})");

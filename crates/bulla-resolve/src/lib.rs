@@ -40,6 +40,7 @@ mod expression;
 mod filter;
 mod format;
 mod genesys;
+mod pairs;
 mod problem;
 mod reference;
 mod render;
@@ -49,6 +50,7 @@ mod template;
 
 pub use filter::Filter;
 pub use format::Format;
+pub use pairs::{NotDotenv, dotenv_pairs};
 pub use problem::{Kind, Problem, Rule};
 pub use reference::{InvalidReference, MAX_ENTRY, MAX_FIELD, Pin, Reference, SCHEME};
 pub use render::{Rendering, render};

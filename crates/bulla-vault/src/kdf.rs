@@ -1,5 +1,6 @@
 //! What a passphrase costs: Argon2id parameters and their bounds.
 
+use crate::SealError;
 use crate::primitives::{OutOfMemory, argon2id};
 use crate::secret::{Passphrase, SlotKey};
 
@@ -35,6 +36,15 @@ impl Kdf {
     #[must_use]
     pub fn costs(&self) -> (u32, u32, u32) {
         (self.m_kib, self.t, self.p)
+    }
+
+    /// Does the work of one try, on nothing, for whoever wants to know how long it takes.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn rehearse(&self) -> Result<(), SealError> {
+        let mut key = [0; 32];
+        Ok(argon2id(b"rehearsal", &[0; 32], self.m_kib, self.t, self.p, &mut key)?)
     }
 
     /// `m | t | p`, each a `u32`, as they stand in slots and bindings.

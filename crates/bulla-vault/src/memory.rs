@@ -53,16 +53,16 @@ impl Remembered {
         })
     }
 
-    /// Checks a verified head against this memory.
-    pub(crate) fn check(&self, head: &Head) -> Result<(), OpenError> {
-        if head.incarnation != self.incarnation {
+    /// Whether this state can come after `earlier`.
+    pub(crate) fn follows(&self, earlier: &Self) -> Result<(), OpenError> {
+        if self.incarnation != earlier.incarnation {
             return Err(OpenError::Restored);
         }
-        if head.epoch < self.epoch || head.key_epoch < self.key_epoch {
-            return Err(OpenError::RolledBack { seen: self.epoch, found: head.epoch });
+        if self.epoch < earlier.epoch || self.key_epoch < earlier.key_epoch {
+            return Err(OpenError::RolledBack { seen: earlier.epoch, found: self.epoch });
         }
-        if head.epoch == self.epoch && head.root.hash != self.root {
-            return Err(OpenError::Forked { epoch: head.epoch });
+        if self.epoch == earlier.epoch && self.root != earlier.root {
+            return Err(OpenError::Forked { epoch: self.epoch });
         }
         Ok(())
     }

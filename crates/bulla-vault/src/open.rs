@@ -124,8 +124,9 @@ impl<'s> LockedVault<'s> {
         let view = store.read()?;
         let (head, keyring) = verified_state(&*view, &keys, keyring)?;
         drop(view);
-        check_memory(&head, expect)?;
-        Ok(Vault::new(store, random, vault_key, keys, keyring.pin(), &head, slot))
+        let vault = Vault::new(store, random, vault_key, keys, keyring.pin(), &head, slot);
+        check_memory(&vault, expect)?;
+        Ok(vault)
     }
 }
 
@@ -227,14 +228,15 @@ fn check_pin(found: Pin, needs_pin: bool, expect: &Expect) -> Result<(), OpenErr
     }
 }
 
-fn check_memory(head: &Head, expect: &Expect) -> Result<(), OpenError> {
+fn check_memory(vault: &Vault<'_>, expect: &Expect) -> Result<(), OpenError> {
     if expect.accept_rollback {
         return Ok(());
     }
+    let found = vault.remembered().epoch;
     if let Some(seen) = expect.min_epoch
-        && head.epoch < seen
+        && found < seen
     {
-        return Err(OpenError::RolledBack { seen, found: head.epoch });
+        return Err(OpenError::RolledBack { seen, found });
     }
-    expect.remembered.as_ref().map_or(Ok(()), |remembered| remembered.check(head))
+    expect.remembered.as_ref().map_or(Ok(()), |remembered| vault.agrees_with(remembered))
 }

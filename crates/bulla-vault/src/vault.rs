@@ -79,6 +79,14 @@ impl<'s> Vault<'s> {
         self.seen.borrow().clone()
     }
 
+    /// Whether the newest state seen through this value could follow what `earlier` remembers.
+    ///
+    /// # Errors
+    /// [`OpenError::Restored`], [`OpenError::RolledBack`] or [`OpenError::Forked`] if it could not.
+    pub fn agrees_with(&self, earlier: &Remembered) -> Result<(), OpenError> {
+        self.seen.borrow().follows(earlier)
+    }
+
     /// The vault key, to be kept where it is as well protected as in this process.
     #[must_use]
     pub fn key(&self) -> OpenedKey {
@@ -117,7 +125,7 @@ impl<'s> Vault<'s> {
     /// Reads and verifies the head, and remembers it.
     fn current_head(&self, view: &dyn View) -> Result<Head, ReadError> {
         let head = verified_head(view, &self.keys, self.place)?;
-        self.seen.borrow().check(&head)?;
+        Remembered::new(&head, self.pin(), self.slot).follows(&self.seen.borrow())?;
         self.see(&head);
         Ok(head)
     }

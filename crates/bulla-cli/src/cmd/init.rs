@@ -95,7 +95,7 @@ fn exists(path: &Path) -> Failure {
     Failure::new(Exit::Conflict, "exists", fact).hint("--vault PATH makes a vault elsewhere")
 }
 
-fn make_default_folder(path: &Path) -> Result<(), Failure> {
+pub(crate) fn make_default_folder(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().expect("the default path has a folder");
     fs::DirBuilder::new()
         .recursive(true)

@@ -1,8 +1,13 @@
 //! One file a command.
 
+pub(crate) mod backup;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
 pub(crate) mod identity;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod lock;
 pub(crate) mod log;
@@ -44,5 +49,11 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Passwd(args) => passwd::run(context, &args),
         Command::Rekey(args) => rekey::run(context, &args),
         Command::Fsck => fsck::run(context),
+        Command::Import(args) => import::run(context, &args),
+        Command::Export(args) => export::run(context, &args),
+        Command::Backup(command) => backup::run(context, command),
+        Command::Doctor => doctor::run(context),
+        Command::Completions(args) => completions::completions(context, &args),
+        Command::Man(args) => completions::man(context, &args),
     }
 }

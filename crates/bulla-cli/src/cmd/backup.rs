@@ -1,0 +1,179 @@
+//! `bulla backup`: copies of the vault, and coming back from one.
+
+use std::path::PathBuf;
+
+use bulla_sqlite::SqliteStore;
+use bulla_vault::{Expect, LockedVault, OpenError};
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Done;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::memory::MemoryFile;
+use crate::progress::Progress;
+use crate::unlock::{self, Proof};
+use crate::{prompt, tty};
+
+#[derive(Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Copy the vault into a new file, while others go on using it
+    ///
+    /// A backup is sealed like the vault. It opens with the slots that the vault has now.
+    Create(BackupFile),
+    /// Put a backup where the vault should be; nothing may be there
+    Restore(BackupFile),
+    /// Open a backup and verify all of it
+    Verify(BackupFile),
+    /// Accept the vault as it is now, though it is older or other than what was seen before
+    Adopt(AdoptArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct BackupFile {
+    /// The backup
+    file: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct AdoptArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn run(context: &Context, command: BackupCommand) -> Done {
+    match command {
+        BackupCommand::Create(BackupFile { file }) => create(context, &file),
+        BackupCommand::Restore(BackupFile { file }) => restore(context, &file),
+        BackupCommand::Verify(BackupFile { file }) => verify(context, &file),
+        BackupCommand::Adopt(args) => adopt(context, &args),
+    }
+}
+
+fn create(context: &Context, file: &std::path::Path) -> Done {
+    let store = context.store()?;
+    // What cannot be a vault is not worth a copy.
+    LockedVault::find(&store, &context.random)?;
+    store.backup_to(file).map_err(|error| Failure::from(error).about(file.display()))?;
+    context.printer.note(format_args!(
+        "{} is a backup; `bulla backup verify` opens it and looks at all of it",
+        file.display()
+    ));
+    Ok(Exit::Done)
+}
+
+fn restore(context: &Context, file: &std::path::Path) -> Done {
+    let path = context.vault_path()?;
+    if path.symlink_metadata().is_ok() {
+        let fact = format!("{} is there", path.display());
+        return Err(Failure::new(Exit::Conflict, "exists", fact).hint(
+            "move it away first, and keep it: it may be all that is left of the newest entries",
+        ));
+    }
+    let store = SqliteStore::open(file, context.store_options())
+        .map_err(|error| Failure::from(error).about(file.display()))?;
+    LockedVault::find(&store, &context.random)
+        .map_err(|error| Failure::from(error).about(file.display()))?;
+    if context.global.vault.is_none() {
+        super::init::make_default_folder(&path)?;
+    }
+    store.backup_to(&path).map_err(|error| Failure::from(error).about(path.display()))?;
+    context.printer.note(format_args!("{} is restored", path.display()));
+    context.printer.note(
+        "if it is older than what was seen here, the next command says so; `bulla backup adopt` makes it the true state",
+    );
+    Ok(Exit::Done)
+}
+
+fn verify(context: &Context, file: &std::path::Path) -> Done {
+    let store = SqliteStore::open(file, context.store_options())
+        .map_err(|error| Failure::from(error).about(file.display()))?;
+    store.check()?;
+    let locked = LockedVault::find(&store, &context.random)
+        .map_err(|error| Failure::from(error).about(file.display()))?;
+    let remembered = MemoryFile::of(&locked.vault_id()).load(&context.printer);
+    // A backup is older than the vault; that is what it is for.
+    let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
+    let accepting = context.accepting_rollback();
+    let (vault, _) = unlock::open(&accepting, locked, &mut expect, Proof::Any)?;
+    let snapshot = vault.read()?;
+    let progress = Progress::new("verifying", context.printer.quiet);
+    let report = snapshot.check(&mut |done| progress.at(done, 0))?;
+    drop(progress);
+    let behind = remembered.map(|r| r.epoch().saturating_sub(snapshot.epoch()));
+    if context.printer.json {
+        context.printer.value(&json!({
+            "entries": report.entries, "versions": report.versions, "epoch": snapshot.epoch(),
+            "commits_behind": behind, "faults": report.faults.len(),
+        }))?;
+    } else {
+        context.printer.line(format_args!(
+            "{} entries, {} earlier versions, epoch {}",
+            report.entries,
+            report.versions,
+            snapshot.epoch()
+        ))?;
+    }
+    if !report.faults.is_empty() {
+        let fact = format!("{} things are wrong with the backup", report.faults.len());
+        return Err(Failure::new(Exit::Tampered, "tampered", fact));
+    }
+    match behind {
+        Some(0) => context.printer.note("the backup is sound and as new as what was seen here"),
+        Some(n) => context
+            .printer
+            .note(format_args!("the backup is sound; the vault has seen {n} commits since")),
+        None => context.printer.note("the backup is sound"),
+    }
+    Ok(Exit::Done)
+}
+
+fn adopt(context: &Context, args: &AdoptArgs) -> Done {
+    let store = context.store()?;
+    let locked = LockedVault::find(&store, &context.random)?;
+    let file = MemoryFile::of(&locked.vault_id());
+    let remembered = file.load(&context.printer);
+    let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
+    let (vault, _) =
+        unlock::open(&context.accepting_rollback(), locked, &mut expect, Proof::Fresh)?;
+    let found = vault.read()?.epoch();
+    let differs = remembered.as_ref().map_or(Ok(()), |r| vault.agrees_with(r));
+    let (question, commit) = match differs {
+        Ok(()) => {
+            context.printer.note("the vault is not older than what was seen here: nothing to do");
+            return Ok(Exit::Done);
+        }
+        // Somebody adopted it already: all that is left to do is to believe it here too.
+        Err(OpenError::Restored) => ("it was restored from a backup".to_owned(), false),
+        Err(OpenError::RolledBack { seen, .. }) => {
+            (format!("it is at epoch {found}, and epoch {seen} was seen here"), true)
+        }
+        Err(OpenError::Forked { .. }) => {
+            (format!("at epoch {found} it held something else when it was last seen here"), true)
+        }
+        Err(other) => return Err(other.into()),
+    };
+    if !args.yes {
+        if !tty::is_there() {
+            return Err(Failure::usage(format_args!(
+                "{question}, and there is no terminal to ask on"
+            ))
+            .hint("--yes accepts it without asking"));
+        }
+        context.printer.note(format_args!("About this vault: {question}."));
+        if !prompt::confirm("Is this the true state? Whatever came after it is lost.")? {
+            return Err(Failure::new(Exit::Failed, "declined", "nothing was changed"));
+        }
+    }
+    if commit {
+        vault.write(context.stamp(None))?.adopt()?;
+    }
+    file.save(&vault.remembered(), true, &context.printer);
+    context.printer.note(if commit {
+        "this is the true state from now on; other clients will ask for `bulla backup adopt` once too"
+    } else {
+        "accepted"
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,29 @@
+//! `NAME=VALUE` lines, which become the fields of one entry.
+
+use bulla_resolve::dotenv_pairs;
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
+
+use super::malformed;
+use crate::failure::Failure;
+
+pub(super) fn read(file: &Secret, name: Option<EntryName>) -> Result<(EntryName, Entry), Failure> {
+    let name = name.ok_or_else(|| {
+        Failure::usage("the fields of a dotenv file need an entry to go into")
+            .hint("--entry NAME says which")
+    })?;
+    let mut entry = Entry::new(Kind::Secret);
+    for (field, value) in dotenv_pairs(file.expose()).map_err(malformed)? {
+        let field = FieldName::new(&field).map_err(malformed)?;
+        if entry.field(&field).is_some() {
+            return Err(malformed(format_args!("`{field}` is there twice")));
+        }
+        let value = Secret::copied_from(value.expose());
+        entry
+            .set(Field { name: field, value, public: false, expires: None })
+            .map_err(bulla_vault::WriteError::from)?;
+    }
+    if entry.fields().is_empty() {
+        return Err(malformed("there is no NAME=VALUE line in it"));
+    }
+    Ok((name, entry))
+}
