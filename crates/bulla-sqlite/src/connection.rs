@@ -74,9 +74,18 @@ pub(crate) fn open(
 /// Opens a new file, for laying it out. It is not durable before the caller has synced it.
 pub(crate) fn open_new(path: &Path) -> rusqlite::Result<Connection> {
     let new = Connection::open_with_flags(path, FLAGS | READ_WRITE)?;
+    new.pragma_update(None, "page_size", PAGE)?;
     new.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF")?;
     Ok(new)
 }
+
+/// Bytes of a page in files that we make; those of another size are read as well.
+///
+/// A row of up to a quarter of a page stays in its place, and a longer one takes pages of its own.
+/// With SQLite's usual 4096 the buckets of the tree and every second entry would do that: measured
+/// with a million entries of 760 bytes, adding one and importing all take about a fifth longer than
+/// with 8192. With 16384 reading one does.
+const PAGE: u32 = 8192;
 
 /// Opens a new file, for copying all pages of another into it. It is not durable before the caller
 /// has synced it, and not locked, so that it may lie on a network.
@@ -182,5 +191,43 @@ mod tests {
             uri(Path::new("/a b/?mode=rwc&%41#.bulla"), "immutable=1"),
             "file:/a%20b/%3Fmode%3Drwc%26%2541%23.bulla?immutable=1"
         );
+    }
+
+    #[test]
+    fn every_connection_is_set_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v");
+        let new = open_new(&std::fs::File::create_new(&path).map(|_| path.clone()).unwrap());
+        schema::lay_out(&new.unwrap()).unwrap();
+        let (connection, _) = open(&path, Access::Shared, Duration::ZERO).unwrap();
+
+        let asked = |question: &str| schema::pragma(&connection, question).unwrap();
+        assert_eq!(asked("PRAGMA synchronous"), 2);
+        assert_eq!(asked("PRAGMA secure_delete"), 1);
+        assert_eq!(asked("PRAGMA cell_size_check"), 1);
+        assert_eq!(asked("PRAGMA trusted_schema"), 0);
+        assert_eq!(asked("PRAGMA mmap_size"), 0);
+        assert_eq!(asked("PRAGMA page_size"), i64::from(PAGE));
+
+        let refused = [
+            "ATTACH ':memory:' AS more",
+            "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema",
+            "CREATE VIEW more AS SELECT 1; SELECT * FROM more",
+            &format!("SELECT {}", "1+".repeat(600) + "1"),
+        ];
+        for statement in refused {
+            connection.execute_batch(statement).expect_err(statement);
+        }
+        let blob = |len| format!("SELECT length(zeroblob({len}))");
+        schema::pragma(&connection, &blob(LONGEST_ROW)).unwrap();
+        schema::pragma(&connection, &blob(LONGEST_ROW + 1)).unwrap_err();
+        // Triggers are off, so this one does nothing.
+        connection
+            .execute_batch(
+                "CREATE TRIGGER t AFTER INSERT ON head BEGIN DELETE FROM head; END;
+                 INSERT INTO head VALUES (x'00', x'00')",
+            )
+            .unwrap();
+        assert_eq!(asked("SELECT count(*) FROM head"), 1);
     }
 }

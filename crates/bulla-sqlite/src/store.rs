@@ -1,5 +1,6 @@
 //! The store: its connections, and what is done with the file as a whole.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,7 +58,7 @@ pub struct SqliteStore {
 /// A connection, and the version of the schema that was found to be ours.
 pub(crate) struct Idle {
     pub(crate) connection: Connection,
-    schema: i64,
+    schema: Cell<i64>,
 }
 
 impl SqliteStore {
@@ -87,7 +88,8 @@ impl SqliteStore {
     /// Opens the store at `path`, which has to exist.
     ///
     /// Where the file or its folder cannot be written, it is opened for reading, provided that no
-    /// log is left beside it.
+    /// log is left beside it. A process that wants to write it once it can drops this store first:
+    /// POSIX takes all of a process's locks on a file away when any descriptor of it is closed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if nothing is there; [`StoreError::Damaged`] if the file is empty,
@@ -183,14 +185,13 @@ impl SqliteStore {
             Some(idle) => idle,
             None => self.connect()?,
         };
-        let known = idle.schema;
         let session = Session::new(self, idle);
         let doing = if statement == "BEGIN" { "read" } else { "write" };
         run(&session.connection, statement).map_err(fault::during(doing))?;
         // BEGIN alone takes no snapshot; this does.
         let found = schema::version(&session.connection).map_err(fault::during(doing))?;
-        if found != known {
-            schema::verify(&session.connection)?;
+        if found != session.schema.get() {
+            session.schema.set(schema::verify(&session.connection)?);
         }
         Ok(session)
     }
@@ -198,7 +199,7 @@ impl SqliteStore {
     fn connect(&self) -> Result<Idle, StoreError> {
         let (connection, schema) =
             connection::open(&self.place.path, self.access, self.options.busy_wait)?;
-        Ok(Idle { connection, schema })
+        Ok(Idle { connection, schema: Cell::new(schema) })
     }
 
     pub(crate) fn give_back(&self, idle: Idle) {

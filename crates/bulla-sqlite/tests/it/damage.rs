@@ -129,6 +129,22 @@ fn a_schema_that_changes_while_the_vault_is_open_is_noticed() {
 }
 
 #[test]
+fn a_check_reads_the_schema_again() {
+    let (_folder, path) = home();
+    let store = create(&path);
+    store.check().unwrap();
+    // Unlike a statement, this leaves the schema's version as it was.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "PRAGMA writable_schema=ON;
+             UPDATE sqlite_schema SET sql = replace(sql, ' v ', '  v ') WHERE name = 'head'",
+        )
+        .unwrap();
+    assert_damaged(store.check().unwrap_err(), "not those of a vault");
+}
+
+#[test]
 fn rows_of_another_form_are_damage() {
     let (_folder, path) = home();
     // As a file that was made without STRICT and then relabelled would have them.

@@ -84,7 +84,7 @@ fn a_failed_write_poisons_the_store_and_loses_nothing() {
 
 #[test]
 fn a_read_only_vault_can_be_read() {
-    let Some(disk) = SmallDisk::new(1024) else { return };
+    let Some(disk) = SmallDisk::new(8192) else { return };
     let path = disk.path().join("v.bulla");
     append(&create(&path), 0, 0).unwrap();
     disk.make_read_only();
@@ -103,6 +103,13 @@ fn a_read_only_vault_can_be_read() {
     let copy = folder.path().join("copy.bulla");
     store.backup_to(&copy).unwrap();
     assert_eq!(appended(&*open(&copy).read().unwrap(), 0), 1);
+
+    // Somebody writes it after all, in a mount of his own.
+    disk.make_writable();
+    Role::start("append-and-close 1", &path).succeeds();
+    assert!(matches!(store.read().err(), Some(StoreError::Replaced)));
+    drop(store);
+    assert_eq!(appended(&*open(&path).read().unwrap(), 1), 100);
 }
 
 #[test]

@@ -270,6 +270,10 @@ impl SmallDisk {
     pub(crate) fn make_read_only(&self) {
         assert!(mount(&["-o", "remount,ro"], self.path()));
     }
+
+    pub(crate) fn make_writable(&self) {
+        assert!(mount(&["-o", "remount,rw"], self.path()));
+    }
 }
 
 impl Drop for SmallDisk {
