@@ -99,7 +99,7 @@ fn lines(src: &[u8]) -> impl Iterator<Item = Range<usize>> {
     std::iter::from_fn(move || {
         (start < src.len()).then(|| {
             let end = memchr(b'\n', &src[start..]).map_or(src.len(), |at| start + at);
-            let line = start..end;
+            let line = start..end - usize::from(src[start..end].ends_with(b"\r"));
             start = end + 1;
             line
         })
@@ -113,7 +113,6 @@ fn trimmed(src: &[u8], range: Range<usize>) -> Range<usize> {
     range.start + start..range.end - end
 }
 
-/// Blanks, tabs, and the carriage return of a line end.
 fn is_blank(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\r')
+    matches!(b, b' ' | b'\t')
 }
