@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Log(cmd::log::LogArgs),
     /// Make an earlier version of an entry the newest
     Revert(cmd::revert::RevertArgs),
+    /// Put values in the place of references in templates
+    Render(cmd::render::RenderArgs),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

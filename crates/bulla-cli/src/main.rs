@@ -20,6 +20,7 @@ mod printer;
 mod progress;
 mod prompt;
 mod session;
+mod source;
 mod tty;
 mod unlock;
 

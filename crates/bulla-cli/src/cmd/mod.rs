@@ -15,6 +15,7 @@ pub(crate) mod ls;
 pub(crate) mod mv;
 pub(crate) mod passwd;
 pub(crate) mod rekey;
+pub(crate) mod render;
 pub(crate) mod revert;
 pub(crate) mod rm;
 pub(crate) mod set;
@@ -49,6 +50,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Passwd(args) => passwd::run(context, &args),
         Command::Rekey(args) => rekey::run(context, &args),
         Command::Fsck => fsck::run(context),
+        Command::Render(args) => render::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Backup(command) => backup::run(context, command),

@@ -1,0 +1,330 @@
+//! `bulla render`: puts values in the place of references.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use bulla_resolve::{
+    FailureKind, Format, Kind, Problem, Rendering, Rule, Target, Template, read_template, write_all,
+};
+
+use super::Done;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::files::read_at_most;
+use crate::session::with_vault;
+use crate::source::VaultSource;
+
+#[derive(clap::Args)]
+pub(crate) struct RenderArgs {
+    /// Templates, or folders of them; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
+    templates: Vec<PathBuf>,
+    /// Where to write the one template [default: standard output]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
+    output: Option<PathBuf>,
+    /// Write each template under its name into this folder
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Permissions of the rendered files [default: those of the file that is replaced, else 600]
+    #[arg(long, value_name = "OCTAL", value_parser = mode)]
+    mode: Option<u32>,
+    /// Show values on a terminal, instead of a mask
+    #[arg(long)]
+    reveal: bool,
+}
+
+/// How templates are read.
+#[derive(clap::Args)]
+pub(crate) struct Reading {
+    /// The format of the templates [default: by name and content]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(crate) format: Option<Format>,
+    /// Go on in spite of findings of this rule, such as literal-secret
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) allow: Vec<Rule>,
+}
+
+/// A template and where its rendering goes.
+struct Job {
+    source: PathBuf,
+    target: Option<PathBuf>,
+}
+
+pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
+    let jobs = jobs(args)?;
+    let mut unread = Vec::new();
+    let mut templates = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        match read(&job.source) {
+            Ok(bytes) => {
+                let name = shown(&job.source);
+                templates.push(Template::parse(&name, bytes, args.reading.format));
+            }
+            Err(failure) => unread.push(failure),
+        }
+    }
+    if !unread.is_empty() {
+        return Err(several(context, unread));
+    }
+    let renderings = render(context, &templates, &args.reading.allow)?;
+    if jobs.iter().all(|job| job.target.is_none()) {
+        for rendering in &renderings {
+            print(context, rendering, args.reveal)?;
+        }
+        return Ok(Exit::Done);
+    }
+    write(context, args, &jobs, &renderings)?;
+    let plural = if jobs.len() == 1 { "file" } else { "files" };
+    let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
+    context.printer.note(format_args!("{} {plural} rendered, {values} values placed", jobs.len()));
+    Ok(Exit::Done)
+}
+
+/// Renders with values from the vault, which is opened only if there is something to ask it.
+pub(crate) fn render(
+    context: &Context,
+    templates: &[Template],
+    allow: &[Rule],
+) -> Result<Vec<Rendering>, Failure> {
+    let rendered = if templates.iter().all(|template| template.closure().is_empty()) {
+        bulla_resolve::render(templates, &Nothing, allow)
+    } else {
+        with_vault(context, |vault| {
+            let snapshot = vault.read()?;
+            Ok(bulla_resolve::render(templates, &VaultSource::new(&snapshot), allow))
+        })?
+    };
+    rendered.map_err(|problems| several(context, problems.into_iter().map(Failure::from).collect()))
+}
+
+/// The source for templates that ask for nothing.
+struct Nothing;
+
+impl bulla_resolve::Source for Nothing {
+    fn resolve(&self, wanted: &[bulla_resolve::Reference]) -> Vec<bulla_resolve::Answer> {
+        debug_assert!(wanted.is_empty(), "only templates without references get here");
+        Vec::new()
+    }
+}
+
+fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    for template in &args.templates {
+        if template != Path::new("-") && template.is_dir() {
+            let into = args.into.as_ref().ok_or_else(|| {
+                Failure::usage(format_args!("{} is a folder", template.display()))
+                    .hint("--into DIR says where its renderings go")
+            })?;
+            walk(template, into, &mut jobs)?;
+            continue;
+        }
+        let target = match (&args.output, &args.into, template.file_name()) {
+            (Some(output), _, _) => Some(output.clone()),
+            (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
+            (None, Some(_), _) => {
+                return Err(Failure::usage("standard input has no name to write it under")
+                    .hint("--output FILE gives it one"));
+            }
+            (None, None, _) => None,
+        };
+        jobs.push(Job { source: template.clone(), target });
+    }
+    if args.into.is_none() && jobs.len() > 1 {
+        return Err(Failure::usage("several templates do not fit into one output")
+            .hint("--into DIR writes each under its name"));
+    }
+    Ok(jobs)
+}
+
+/// Finds the files below a folder, in the order of their names. Links and what is no file are left
+/// to be refused when they are read.
+fn walk(folder: &Path, into: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> {
+    let failed = |error| Failure::file("read", folder, &error);
+    let mut entries =
+        fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (source, target) = (entry.path(), into.join(entry.file_name()));
+        if entry.file_type().map_err(failed)?.is_dir() {
+            walk(&source, &target, jobs)?;
+        } else {
+            jobs.push(Job { source, target: Some(target) });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path == Path::new("-") {
+        let name = Path::new("standard input");
+        let read = read_at_most(&mut std::io::stdin().lock(), name, Template::MAX_LEN)?;
+        return Ok(read.expose().to_vec());
+    }
+    read_template(path).map_err(|error| {
+        let missing = matches!(&error, bulla_resolve::ReadError::Io(source)
+            if source.kind() == std::io::ErrorKind::NotFound);
+        let exit = if missing { Exit::Missing } else { Exit::Failed };
+        Failure::new(exit, "template", error).about(path.display())
+    })
+}
+
+pub(crate) fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn print(context: &Context, rendering: &Rendering, reveal: bool) -> Result<(), Failure> {
+    let bytes = rendering.contents.expose();
+    if !context.printer.out_is_terminal {
+        return context.printer.data(bytes);
+    }
+    let mut out = zeroize::Zeroizing::new(Vec::with_capacity(bytes.len()));
+    let mut from = 0;
+    for value in &rendering.values {
+        out.extend_from_slice(&bytes[from..value.start]);
+        out.extend_from_slice(if reveal { &bytes[value.clone()] } else { b"********" });
+        from = value.end;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    let text = String::from_utf8_lossy(&out);
+    // Tabs are as common in configurations as they are harmless.
+    let lines: Vec<_> = text.split('\t').map(crate::printer::escaped).collect();
+    context.printer.data(lines.join("\t").as_bytes())?;
+    if !reveal && !rendering.values.is_empty() {
+        context.printer.note("values are masked on a terminal; --reveal shows them");
+    }
+    Ok(())
+}
+
+fn write(
+    context: &Context,
+    args: &RenderArgs,
+    jobs: &[Job],
+    renderings: &[Rendering],
+) -> Result<(), Failure> {
+    let made = Folders::make(jobs)?;
+    let targets: Vec<_> = jobs
+        .iter()
+        .zip(renderings)
+        .filter_map(|(job, rendering)| {
+            let path = job.target.as_deref()?;
+            Some(Target { path, contents: &rendering.contents, mode: args.mode, owner: None })
+        })
+        .collect();
+    let vault = context.vault_path().ok();
+    let protected: Vec<_> =
+        jobs.iter().map(|job| job.source.as_path()).chain(vault.as_deref()).collect();
+    match write_all(&targets, &protected) {
+        Ok(()) => Ok(()),
+        Err(errors) => {
+            made.take_back();
+            Err(several(context, errors.into_iter().map(Failure::from).collect()))
+        }
+    }
+}
+
+/// Folders that were made for renderings, to be taken back if nothing is written into them.
+struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    fn make(jobs: &[Job]) -> Result<Self, Failure> {
+        let mut made = Self(Vec::new());
+        for job in jobs {
+            let folder = job.target.as_deref().and_then(Path::parent);
+            let mut missing: Vec<_> = folder
+                .into_iter()
+                .flat_map(Path::ancestors)
+                .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+                .collect();
+            while let Some(folder) = missing.pop() {
+                if let Err(error) = fs::DirBuilder::new().mode(0o755).create(folder) {
+                    made.take_back();
+                    return Err(Failure::file("make", folder, &error));
+                }
+                made.0.push(folder.to_owned());
+            }
+        }
+        Ok(made)
+    }
+
+    fn take_back(&self) {
+        for folder in self.0.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Tells all failures but the last, which is left to the caller; the exit code is that of the worst.
+pub(crate) fn several(context: &Context, mut failures: Vec<Failure>) -> Failure {
+    let exit = Exit::worst(failures.iter().map(|failure| failure.exit));
+    let last = failures.pop();
+    for failure in &failures {
+        context.printer.failure(failure);
+    }
+    let last = last.unwrap_or_else(|| Failure::new(Exit::Failed, "render", "nothing was rendered"));
+    Failure { exit, ..last }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let exit = match problem.kind {
+            Kind::Missing => Exit::Missing,
+            Kind::Finding => Exit::Findings,
+            Kind::Conflict if problem.rule == Rule::AmbiguousFill => Exit::Conflict,
+            Kind::Source(FailureKind::Busy) => Exit::Conflict,
+            Kind::Source(FailureKind::Damaged) => Exit::Tampered,
+            Kind::Source(FailureKind::Locked) => Exit::Locked,
+            Kind::Source(FailureKind::NeedsPerson) => Exit::NeedsPerson,
+            Kind::Source(FailureKind::Remote) => Exit::RemoteFailed,
+            _ => Exit::Failed,
+        };
+        let failure = Self::new(exit, problem.rule.name(), &problem);
+        match (problem.rule, problem.nearest.as_slice()) {
+            (_, []) => match problem.rule {
+                Rule::LiteralSecret => failure.hint(
+                    "`bulla adopt` moves it into the vault; --allow literal-secret leaves it where it is",
+                ),
+                Rule::UnknownFormat => {
+                    failure.hint("--format says what it is; --format text takes references in braces only")
+                }
+                _ => failure,
+            },
+            (Rule::MissingOption | Rule::MaskedValue, lines) => {
+                failure.hint(format_args!("paste:\n{}", lines.join("\n")))
+            }
+            (_, [near]) => failure.hint(format_args!("is it `{near}`?")),
+            (_, near) => failure.hint(format_args!("is it one of `{}`?", near.join("`, `"))),
+        }
+    }
+}
+
+impl From<bulla_resolve::WriteError> for Failure {
+    fn from(error: bulla_resolve::WriteError) -> Self {
+        Self::new(Exit::Failed, "write", &error)
+    }
+}
+
+fn mode(text: &str) -> Result<u32, &'static str> {
+    const WRONG: &str =
+        "permissions are written in octal, as 600 or 0640, and give others nothing but reading";
+    let mode = u32::from_str_radix(text, 8).map_err(|_| WRONG)?;
+    // Nobody needs a secret that everybody can write, or that can be executed.
+    if mode & !0o644 == 0 && mode & 0o400 != 0 { Ok(mode) } else { Err(WRONG) }
+}
+
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    Format::named(text).ok_or_else(|| {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+        format!("the formats are {}", names.join(", "))
+    })
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    Rule::ALL
+        .iter()
+        .copied()
+        .find(|rule| rule.name() == text)
+        .ok_or_else(|| "no such rule; `literal-secret` is the one that can be allowed".to_owned())
+}
