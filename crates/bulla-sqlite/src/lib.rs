@@ -24,7 +24,7 @@
 //! | `team.bulla-wal` | commits that are not yet in the vault | while it is in use, and after a crash |
 //! | `team.bulla-shm` | SQLite's index of that log | with it |
 //! | `team.bulla-locks/` | an empty file for each name that was ever locked | once one was; never remove it while the vault is in use |
-//! | `.bulla-PID-N.new` | a vault or backup in the making | after a crash in `create` or `backup_to`: remove it |
+//! | `.bulla-PID-N.new*` | a vault or backup in the making, and its log | after a crash in `create` or `backup_to`: remove it |
 //!
 //! While `-wal` is there it is part of the vault. A file that is copied, moved or renamed without it
 //! has lost commits, and a vault that is put where another one's log still lies is destroyed by it.

@@ -189,6 +189,10 @@ impl<'p> Draft<'p> {
     /// Makes the file durable and gives it its name, unless somebody else was faster.
     pub(crate) fn publish(mut self) -> Result<(), StoreError> {
         let creating = fault::system("create");
+        // Closing folds the log back, unless that failed: without it the file is not whole.
+        if exists(&beside(&self.path, "-wal"))? {
+            return Err(StoreError::Io { doing: "create", kind: ErrorKind::Other });
+        }
         // No connection is open any more, so this descriptor costs nobody a lock.
         let file = OpenOptions::new().read(true).write(true).open(&self.path);
         file.and_then(|file| file.sync_all()).map_err(&creating)?;

@@ -62,13 +62,29 @@ pub(crate) struct Idle {
 }
 
 impl SqliteStore {
-    /// Makes a new, empty store at `path` and opens it. It comes into being whole: whoever is killed
-    /// on the way leaves a hidden file `.bulla-*.new` behind and nothing at `path`.
+    /// Makes a new, empty store at `path` and opens it.
+    ///
+    /// # Errors
+    /// As for [`create_with`](Self::create_with).
+    pub fn create(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        Self::create_with(&path, options.clone(), |_| Ok::<_, StoreError>(()))?;
+        Self::open(path, options)
+    }
+
+    /// Makes a new store at `path` with what `fill` puts into it, and gives what `fill` gave.
+    ///
+    /// It comes into being whole: before `fill` has succeeded and all of it is durable there is
+    /// nothing at `path`. Whoever is killed on the way leaves a hidden file `.bulla-*.new` behind.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if anything is there, even a left-over log of a vault of that name;
-    /// [`StoreError::Unsafe`] if the folder is not fit for a vault; else what went wrong.
-    pub fn create(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+    /// [`StoreError::Unsafe`] if the folder is not fit for a vault; else what went wrong, in `fill`
+    /// or here.
+    pub fn create_with<T, E: From<StoreError>>(
+        path: impl AsRef<Path>,
+        options: Options,
+        fill: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let place = Place::of(path.as_ref())?;
         place.check_folder()?;
         if !options.allow_network_fs {
@@ -81,8 +97,11 @@ impl SqliteStore {
                 connection.close().map_err(|(_, error)| error)
             })
             .map_err(fault::during("create"))?;
+        let store = Self::open(&draft.path, options)?;
+        let filled = fill(&store)?;
+        drop(store);
         draft.publish()?;
-        Self::open(path, options)
+        Ok(filled)
     }
 
     /// Opens the store at `path`, which has to exist.

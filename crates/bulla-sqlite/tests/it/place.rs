@@ -9,7 +9,7 @@ use std::path::Path;
 use bulla_sqlite::{Options, SqliteStore};
 use bulla_vault::store::{Store, StoreError};
 
-use crate::support::{append, appended, create, home, names_in, open, open_error, skipped};
+use crate::support::{Role, append, appended, create, home, names_in, open, open_error, skipped};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -105,6 +105,37 @@ fn nothing_is_replaced_by_creating() {
     symlink(folder.path().join("nowhere"), folder.path().join("link.bulla")).unwrap();
     assert!(matches!(create_error(&folder.path().join("link.bulla")), StoreError::Exists));
     assert_eq!(names_in(folder.path()), ["link.bulla", "v.bulla"]);
+}
+
+#[test]
+fn a_vault_appears_once_it_is_filled() {
+    let (folder, path) = home();
+    let nothing = || !names_in(folder.path()).contains(&"v.bulla".to_owned());
+
+    let failed = SqliteStore::create_with(&path, Options::default(), |store| {
+        append(store, 0, 0)?;
+        assert!(nothing());
+        Err::<(), _>(StoreError::Busy)
+    });
+    assert!(matches!(failed, Err(StoreError::Busy)));
+    assert!(names_in(folder.path()).is_empty(), "and nothing is left of one that failed");
+
+    let given = SqliteStore::create_with(&path, Options::default(), |store| {
+        append(store, 0, 0)?;
+        append(store, 0, 1)?;
+        assert!(nothing());
+        Ok::<_, StoreError>(7)
+    });
+    assert_eq!(given.unwrap(), 7);
+    assert_eq!(names_in(folder.path()), ["v.bulla"]);
+    assert_eq!(appended(&*open(&path).read().unwrap(), 0), 2);
+
+    let mut slow = Role::start("create-slowly", &folder.path().join("other.bulla"));
+    assert_eq!(slow.next().unwrap(), "filling");
+    slow.kill();
+    let left: Vec<_> = names_in(folder.path());
+    assert!(left.iter().all(|name| name == "v.bulla" || name.starts_with(".bulla-")), "{left:?}");
+    assert!(left.len() > 1, "a killed process leaves hidden files and no vault");
 }
 
 #[test]

@@ -226,6 +226,13 @@ fn play() {
                 Err(error) => panic!("{error:?}"),
             }
         }
+        "create-slowly" => SqliteStore::create_with(&path, Options::default(), |store| {
+            append(store, writer, 0)?;
+            say("filling");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            Ok::<_, StoreError>(())
+        })
+        .unwrap(),
         "lock" => {
             let store = open(&path);
             let _held = store.lock(&[writer; 16]).unwrap();
