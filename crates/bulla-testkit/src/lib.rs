@@ -3,9 +3,11 @@
 //! - [`conformance`] holds every store to the promises of `bulla_vault::store`;
 //! - [`hostile`] plays stores that lie ([`hostile::HostileStore`]) and stores that fail
 //!   ([`hostile::FaultyStore`]), so that a vault can be shown to notice the one and to survive the
-//!   other.
+//!   other;
+//! - [`vectors`] reads the files of `tests/vectors` and runs them.
 
 #![forbid(unsafe_code)]
 
 pub mod conformance;
 pub mod hostile;
+pub mod vectors;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::error::Part;
 use crate::keys::EntryId;
 use crate::record::Body;
-use crate::slots::{Ledger, current_keyring};
+use crate::slots::current_keyring;
 use crate::snapshot::Snapshot;
 use crate::store::{StoreError, Table};
 use crate::tree::{self, Leaf, Step};
@@ -43,8 +43,10 @@ impl Snapshot<'_> {
     /// Only if the store itself fails; what it holds is in the report.
     pub fn check(&self, progress: &mut dyn FnMut(u64)) -> Result<Report, StoreError> {
         let mut found = Found::default();
-        found.note(None, current_keyring(self.rows()).map(drop))?;
-        found.note(None, Ledger::read(self.rows()).map(drop))?;
+        let keyring = current_keyring(self.rows());
+        let signing = keyring.and_then(|keyring| keyring.signing_key(&self.vault.keys));
+        found.note(None, signing.map(drop))?;
+        found.note(None, self.slots().map(drop))?;
         let mut leaves = 0;
         tree::walk(&*self.view, self.head.root, &mut |step| {
             match step {
@@ -59,6 +61,8 @@ impl Snapshot<'_> {
             Ok::<(), StoreError>(())
         })?;
         let expected = [
+            (Table::Head, 1),
+            (Table::Keyring, 1),
             (Table::Entry, leaves),
             (Table::History, found.report.versions),
             (Table::Node, found.nodes),

@@ -193,6 +193,9 @@ pub enum ParseKeyError {
     /// An X25519 key of age: what is recorded today could be opened by a quantum computer later.
     #[error("this is a classical age key, which is not safe against quantum computers")]
     Classical,
+    /// The key demands more or less of Argon2id than the bounds allow.
+    #[error("the key's derivation parameters are out of bounds")]
+    KdfBounds,
     /// Something is missing or mistyped.
     #[error("the key is incomplete or mistyped")]
     Malformed,

@@ -30,6 +30,8 @@ mod snapshot;
 pub mod store;
 mod tree;
 mod vault;
+#[cfg(test)]
+mod vectors;
 
 pub use batch::{Batch, KEPT_VERSIONS};
 pub use check::{Fault, Report};

@@ -137,7 +137,7 @@ impl Snapshot<'_> {
                     .owners
                     .iter()
                     .find(|owner| owner.id == slot.id)
-                    .ok_or(ReadError::Tampered(Part::Keyring))?;
+                    .ok_or(ReadError::Tampered(Part::Content))?;
                 let sort = match slot.lock {
                     SlotLock::Passphrase { kdf, .. } => SlotSort::Passphrase(kdf),
                     SlotLock::Identity { .. } => SlotSort::Identity,

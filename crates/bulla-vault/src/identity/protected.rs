@@ -76,7 +76,7 @@ impl ProtectedIdentity {
         let word = |at: usize| {
             u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes within the array"))
         };
-        let kdf = Kdf::new(word(0), word(4), word(8)).ok_or(ParseKeyError::Malformed)?;
+        let kdf = Kdf::new(word(0), word(4), word(8)).ok_or(ParseKeyError::KdfBounds)?;
         Ok(Self {
             kdf,
             salt: bytes[12..44].try_into().expect("32 bytes within the array"),

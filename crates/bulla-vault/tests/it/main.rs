@@ -4,5 +4,7 @@
 
 /// Vaults and entries that the other modules start from.
 mod common;
+/// The files of `tests/vectors`.
+mod vectors;
 /// What a vault remembers: versions, removals, renames, reverts.
 mod versions;
