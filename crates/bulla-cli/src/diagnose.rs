@@ -12,11 +12,16 @@ impl From<StoreError> for Failure {
             StoreError::Busy => of(Exit::Conflict, "busy")
                 .hint("wait for the other process, or see who it is with `fuser`"),
             StoreError::Damaged { .. } => of(Exit::Tampered, "damaged").hint(RESTORE),
+            StoreError::Exists => of(Exit::Conflict, "exists"),
             StoreError::Full => {
                 of(Exit::Failed, "disk-full").hint("nothing was changed; make room and try again")
             }
             StoreError::NotFound => of(Exit::Missing, "no-vault")
                 .hint("`bulla init` makes one; --vault or BULLA_VAULT says where it is"),
+            StoreError::Poisoned => of(Exit::Failed, "store").hint(
+                "the disk failed; what was acknowledged before is safe, so look at the disk and try again",
+            ),
+            StoreError::Replaced => of(Exit::Conflict, "replaced").hint("try again with the vault that is there now"),
             StoreError::ReadOnly => of(Exit::Failed, "read-only"),
             StoreError::Unsafe { .. } => of(Exit::Failed, "unsafe-place"),
             _ => of(Exit::Failed, "store"),

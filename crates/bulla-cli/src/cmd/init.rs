@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bulla_sqlite::SqliteStore;
 use bulla_vault::{NewSlot, Vault};
@@ -59,17 +59,12 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
         (None, None) => unreachable!("one of them was read"),
     };
 
-    // The vault comes into being whole, under its own name: whoever is killed on the way leaves
-    // nothing there that looks like a vault.
-    let draft = Draft::beside(&path);
-    let store = SqliteStore::create(&draft.path, context.store_options())
-        .map_err(|error| Failure::from(error).about(path.display()))?;
-    let stamp = context.stamp(None);
-    let vault = Vault::create(&store, &context.random, &args.label, &slot, stamp)?;
-    let (id, pin, remembered) = (vault.id(), vault.pin(), vault.remembered());
-    drop(vault);
-    drop(store);
-    draft.publish(&path)?;
+    let made = SqliteStore::create_with(&path, context.store_options(), |store| {
+        let stamp = context.stamp(None);
+        let vault = Vault::create(store, &context.random, &args.label, &slot, stamp)?;
+        Ok::<_, Failure>((vault.id(), vault.pin(), vault.remembered()))
+    });
+    let (id, pin, remembered) = made.map_err(|failure| failure.about(path.display()))?;
     MemoryFile::of(&id).save(&remembered, false, &context.printer);
 
     if context.printer.json {
@@ -102,36 +97,4 @@ pub(crate) fn make_default_folder(path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| Failure::file("make", folder, &error))
-}
-
-/// A vault in the making, gone when it is dropped.
-struct Draft {
-    path: PathBuf,
-}
-
-impl Draft {
-    fn beside(path: &Path) -> Self {
-        Self { path: path.with_file_name(format!(".bulla-init-{}.new", std::process::id())) }
-    }
-
-    fn publish(self, path: &Path) -> Result<(), Failure> {
-        // Unlike a rename, a link never replaces what somebody else made meanwhile.
-        fs::hard_link(&self.path, path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => exists(path),
-            _ => Failure::file("make", path, &error),
-        })?;
-        fs::remove_file(&self.path)
-            .and_then(|()| fs::File::open(folder_of(path))?.sync_all())
-            .map_err(|error| Failure::file("make", path, &error))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
