@@ -564,6 +564,8 @@ class Bincode(Cursor):
     def variant(self, names, what):
         number = self.varint(32, what)
         demand(number < len(names), "encoding", f"{what}: a variant that is not known")
+        start, end, note = self.notes[-1]
+        self.notes[-1] = (start, end, f"{note} {names[number]}")
         return names[number]
 
 
@@ -696,6 +698,7 @@ def read_node(nodes, prefix, count, stated_hash):
     demand(H(node) == stated_hash, "node", "a node has another hash than its parent states")
     if count <= BUCKET_LIMIT:
         return "bucket", read_bucket(node, prefix, count)
+    demand(len(prefix) < 32, "node", "an interior node is deeper than an id is long")
     demand(len(node) == 16 * CHILD_RECORD, "node", "an interior node has the wrong length")
     children = [(n, hash) for n, hash in struct.iter_unpack("<Q32s", node)]
     demand(sum(n for n, _ in children) == count, "count", "a node's counts are not its parent's")
@@ -983,7 +986,7 @@ def open_protected(sealed, passphrases):
 def read_identity_file(path, passphrases):
     """The identities of a file, and the pin that it states or None."""
     identities, pin = [], None
-    for line in Path(path).read_text("utf-8").splitlines():
+    for line in Path(path).read_text("utf-8", errors="replace").splitlines():
         if line.startswith(PIN_LINE):
             pin = parse_pin(line[len(PIN_LINE) :].strip())
         elif line and not line.startswith("#"):
