@@ -69,7 +69,7 @@ impl Sections {
                 self.inside = false;
             }
             Role::Section => {
-                self.inside = has_credentials(text);
+                self.inside = Self::have_credentials(&name());
                 if self.inside {
                     let section = Section {
                         name: name(),
@@ -117,6 +117,16 @@ impl Sections {
         }
         rule.report_left(&self.sections);
         rule.fills
+    }
+
+    /// The sections themselves.
+    pub(crate) fn into_sections(self) -> Vec<Section> {
+        self.sections
+    }
+
+    /// Whether a section of this name holds credentials.
+    pub(crate) fn have_credentials(name: &str) -> bool {
+        ["pop-client", "smtp-client", "secret-"].iter().any(|start| name.starts_with(start))
     }
 
     fn report_duplicates(&self, pending: &mut Vec<Pending>) {
@@ -327,11 +337,6 @@ impl FillRule<'_> {
         pending.nearest = lines;
         self.pending.push(pending);
     }
-}
-
-/// Whether a section of this name holds credentials.
-fn has_credentials(name: &[u8]) -> bool {
-    ["pop-client", "smtp-client", "secret-"].iter().any(|start| name.starts_with(start.as_bytes()))
 }
 
 fn xml_escaped(name: &str) -> String {

@@ -36,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod expression;
 mod filter;
 mod format;
@@ -50,6 +51,7 @@ mod source;
 mod template;
 mod write;
 
+pub use adopt::{Adoption, EntryKind, Find};
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};

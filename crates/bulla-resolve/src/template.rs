@@ -61,9 +61,18 @@ impl Template {
     #[must_use]
     pub fn parse(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
         let format = format.or_else(|| Format::detect(name, &src));
+        Self::read(name, src, format, true)
+    }
+
+    /// Takes a file apart without filling what is blank, and finds no fault with what is not.
+    pub(crate) fn parse_without_fill(name: &str, src: Vec<u8>, format: Format) -> Self {
+        Self::read(name, src, Some(format), false)
+    }
+
+    fn read(name: &str, src: Vec<u8>, format: Option<Format>, fill: bool) -> Self {
         let mut reading = Reading::new(&src);
         match format {
-            Some(format) => reading.read(format),
+            Some(format) => reading.read(format, fill && format.is_genesys()),
             None => reading.reject_unknown(),
         }
         let Reading { places, pending, wanted, shape, .. } = reading;
@@ -232,19 +241,20 @@ impl<'a> Reading<'a> {
         self.pending.push(Pending::new(0, Rule::WrongEncoding, what));
     }
 
-    fn read(&mut self, format: Format) {
+    /// Reads the file; `fill` says whether the fill rule of Genesys configurations applies.
+    fn read(&mut self, format: Format, fill: bool) {
         let syntax = format.syntax();
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
-        if expression::in_utf16(self.src) || (utf16 && format.is_genesys()) {
+        if expression::in_utf16(self.src) || (utf16 && fill) {
             return self.reject_utf16();
         }
         // A file in which nothing can be replaced is copied, even one that does not parse.
         let suspect =
             !self.hits.is_empty() || expression::has_letters(self.src) || syntax.may_hide(self.src);
-        if !suspect && !format.is_genesys() {
+        if !suspect && !fill {
             return;
         }
-        let mut sections = format.is_genesys().then(Sections::default);
+        let mut sections = fill.then(Sections::default);
         if let Err(Malformed { at, rule, what }) = self.scan(syntax, sections.as_mut()) {
             self.places.clear();
             self.pending.push(Pending::new(at, rule, what));

@@ -8,6 +8,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::format::{Content, Output, Part, Refusal};
+use crate::reference::SCHEME;
 use crate::secret::Draft;
 
 pub(super) fn encode(
@@ -51,7 +52,8 @@ pub(super) fn encode(
 /// Whether every YAML 1.1 and 1.2 reader takes `text`, written plainly, for this string, wherever it
 /// stands. A list of what is known to be safe, not of what is not.
 fn is_plain_string(text: &str) -> bool {
-    let bytes = text.as_bytes();
+    // A colon is safe in front of a slash; it is allowed where adopting a file writes one.
+    let bytes = text.strip_prefix(SCHEME).unwrap_or(text).as_bytes();
     let Some(first) = bytes.first() else { return false };
     let carried = |b: &u8| b.is_ascii_alphanumeric() || b"._/+~@=-!$%^&*();|<>".contains(b);
     if !first.is_ascii_alphanumeric() || !bytes.iter().all(carried) {
