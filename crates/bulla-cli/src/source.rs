@@ -1,7 +1,7 @@
 //! The vault as a source of values for the resolver.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bulla_resolve::{Answer, FailureKind, Pin, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -20,24 +20,12 @@ impl<'v> VaultSource<'v> {
         Self { snapshot, names: OnceCell::new() }
     }
 
-    fn answer(&self, reference: &Reference, last: &mut Option<(Reference, Version)>) -> Answer {
-        let version = match reference.pin() {
-            None => None,
-            Some(Pin::Version(version)) => Some(version),
-            Some(_) => return failed(FailureKind::Failed, "a least life is for tokens only"),
-        };
-        // References come sorted, so those to one entry follow each other.
-        let same = last.as_ref().is_some_and(|(last, _)| {
-            last.entry() == reference.entry() && last.pin() == reference.pin()
-        });
-        if !same {
-            *last = match self.find(reference.entry(), version) {
-                Ok(Some(found)) => Some((reference.clone(), found)),
-                Ok(None) => return self.missing_entry(reference.entry()),
-                Err(error) => return read_failed(&error),
-            };
+    /// The answer to one reference, with the version of the entry that was found for it.
+    fn answer(&self, reference: &Reference, found: Option<&Version>) -> Answer {
+        if matches!(reference.pin(), Some(pin) if !matches!(pin, Pin::Version(_))) {
+            return failed(FailureKind::Failed, "a least life is for tokens only");
         }
-        let Some((_, found)) = last else { return self.missing_entry(reference.entry()) };
+        let Some(found) = found else { return self.missing_entry(reference.entry()) };
         let entry = match &found.state {
             State::Live(entry) => entry,
             State::Removed { moved_to: Some(to) } => {
@@ -60,12 +48,19 @@ impl<'v> VaultSource<'v> {
         }
     }
 
-    fn find(&self, entry: &str, version: Option<u64>) -> Result<Option<Version>, ReadError> {
-        let Ok(name) = EntryName::new(entry) else { return Ok(None) };
-        match version {
-            None => self.snapshot.find(&name),
-            Some(version) => self.snapshot.find_version(&name, version),
-        }
+    /// The newest versions of all entries that are asked for without a version, by name.
+    fn newest(&self, wanted: &[Reference]) -> Result<BTreeMap<EntryName, Version>, ReadError> {
+        let mut names: Vec<_> = wanted
+            .iter()
+            .filter(|reference| !matches!(reference.pin(), Some(Pin::Version(_))))
+            .filter_map(|reference| EntryName::new(reference.entry()).ok())
+            .collect();
+        names.dedup();
+        let mut newest = BTreeMap::new();
+        self.snapshot.find_all(&names, &mut |_, found| {
+            newest.extend(found.map(|found| (found.name.clone(), found)));
+        })?;
+        Ok(newest)
     }
 
     fn missing_entry(&self, wanted: &str) -> Answer {
@@ -86,8 +81,23 @@ impl<'v> VaultSource<'v> {
 
 impl Source for VaultSource<'_> {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
-        let mut last = None;
-        wanted.iter().map(|reference| self.answer(reference, &mut last)).collect()
+        let newest = match self.newest(wanted) {
+            Ok(newest) => newest,
+            Err(error) => return wanted.iter().map(|_| read_failed(&error)).collect(),
+        };
+        let answer = |reference: &Reference| {
+            let Ok(name) = EntryName::new(reference.entry()) else {
+                return self.missing_entry(reference.entry());
+            };
+            let Some(Pin::Version(version)) = reference.pin() else {
+                return self.answer(reference, newest.get(&name));
+            };
+            match self.snapshot.find_version(&name, version) {
+                Ok(found) => self.answer(reference, found.as_ref()),
+                Err(error) => read_failed(&error),
+            }
+        };
+        wanted.iter().map(answer).collect()
     }
 }
 

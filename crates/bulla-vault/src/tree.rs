@@ -59,6 +59,52 @@ pub(crate) fn find(view: &dyn View, root: Root, id: &EntryId) -> Result<Option<L
     }
 }
 
+/// Finds the leaves of many ids, which are sorted, reading and verifying no node twice. `found` is
+/// told the index of each and its leaf, or that there is none.
+pub(crate) fn find_all(
+    view: &dyn View,
+    root: Root,
+    ids: &[EntryId],
+    found: &mut dyn FnMut(usize, Option<Leaf>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    find_below(view, &NodeKey::ROOT, root, ids, 0, found)
+}
+
+fn find_below(
+    view: &dyn View,
+    key: &NodeKey,
+    at: Child,
+    ids: &[EntryId],
+    first: usize,
+    found: &mut dyn FnMut(usize, Option<Leaf>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let records = match at.count {
+        0 => Records::new(),
+        ..=BUCKET_MAX => parse_bucket(key, at.count, &verified(view, key, at)?)?,
+        _ => {
+            let node = Interior::parse(at.count, &verified(view, key, at)?)?;
+            let mut first = first;
+            let mut rest = ids;
+            for (nibble, child) in (0..).zip(node.0) {
+                let below = rest.partition_point(|id| key.next_nibble(id) <= nibble);
+                let (ids, others) = rest.split_at(below);
+                find_below(view, &key.child(nibble), child, ids, first, found)?;
+                first += below;
+                rest = others;
+            }
+            return Ok(());
+        }
+    };
+    for (index, id) in (first..).zip(ids) {
+        let leaf = records.binary_search_by_key(id, |(id, _)| *id).ok();
+        found(index, leaf.map(|at| records[at].1))?;
+    }
+    Ok(())
+}
+
 /// What a walk through the tree comes by.
 pub(crate) enum Step<'a> {
     /// A node that is as its parent vouches for.

@@ -83,12 +83,23 @@ fn import_lines(context: &Context, args: &ImportArgs) -> Done {
     with_vault(context, |vault| {
         let mut import = Import::new(context, vault.write(context.stamp(None))?, args.replace);
         let progress = Progress::new("importing", context.printer.quiet);
-        let mut done = 0;
-        lines::each(&args.file, &mut |name, entry| {
-            done += 1;
-            progress.at(done, 0);
-            import.one(name, entry)
-        })?;
+        if args.file.is_file() {
+            lines::each_in_order(
+                &args.file,
+                &|name| vault.entry_id(name),
+                &mut |done, total, name, entry| {
+                    progress.at(done, total);
+                    import.one(name, entry)
+                },
+            )?;
+        } else {
+            let mut done = 0;
+            lines::each(&args.file, &mut |name, entry| {
+                done += 1;
+                progress.at(done, 0);
+                import.one(name, entry)
+            })?;
+        }
         drop(progress);
         import.commit()
     })?;

@@ -42,7 +42,8 @@ impl NodeKey {
         let mut child = *self;
         if self.depth() < MAX_DEPTH {
             let index = usize::from(self.depth());
-            child.bytes[1 + index / 2] |= if index.is_multiple_of(2) { nibble << 4 } else { nibble };
+            child.bytes[1 + index / 2] |=
+                if index.is_multiple_of(2) { nibble << 4 } else { nibble };
             child.bytes[0] += 1;
         }
         child
@@ -76,6 +77,10 @@ impl Interior {
             let (count, hash) = bytes.split_at(8);
             child.count = u64::from_le_bytes(count.try_into().expect("8 of 40 bytes"));
             child.hash.copy_from_slice(hash);
+        }
+        // One set of rows has one tree: nothing is said of a child that is not there.
+        if node.0.iter().any(|child| child.count == 0 && child.hash != [0; 32]) {
+            return Err(ReadError::Tampered(Part::Node));
         }
         let total = node.0.iter().try_fold(0u64, |sum, child| sum.checked_add(child.count));
         if total == Some(count) { Ok(node) } else { Err(ReadError::Tampered(Part::Count)) }

@@ -91,6 +91,27 @@ fn presence_and_absence_are_found_at_every_size() {
     }
 }
 
+#[test]
+fn many_are_found_as_each_alone() {
+    for size in [0, 1, 33, 5_000] {
+        let store = MemoryStore::new();
+        let all: BTreeMap<_, _> = (0..size).map(|n| (id(n), leaf(n))).collect();
+        let root = apply_all(&store, Root::default(), &all);
+        let view = store.read().unwrap();
+        let mut ids: Vec<_> = (0..size + 300).step_by(3).map(id).collect();
+        ids.sort_unstable();
+        let mut next = 0;
+        find_all(&*view, root, &ids, &mut |index, leaf| {
+            assert_eq!(index, next);
+            assert_eq!(leaf, find(&*view, root, &ids[index]).unwrap());
+            next += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(next, ids.len());
+    }
+}
+
 /// Ids that share all nibbles but the last make the deepest tree there can be.
 #[test]
 fn ids_that_share_long_prefixes_still_separate() {

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -73,7 +73,7 @@ fn secret() -> Cow<'static, str> {
     Kind::Secret.as_str().into()
 }
 
-/// Reads a file line by line; every line has to be good before `take` of the next is called.
+/// Reads a file line by line and hands its entries to `take`.
 pub(super) fn each(
     path: &Path,
     take: &mut dyn FnMut(EntryName, Entry) -> Result<(), Failure>,
@@ -83,23 +83,69 @@ pub(super) fn each(
     } else {
         Box::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?)
     };
+    each_line(path, reader, &mut |_, number, line| {
+        let at = |failure: Failure| failure.about(place(path, number));
+        let (name, entry) = parse(line).map_err(at)?;
+        take(name, entry).map_err(at)
+    })
+}
+
+/// The same for a file that is read twice: first as a whole, to find the order in which the store
+/// likes to be written, then in that order.
+pub(super) fn each_in_order<K: Ord>(
+    path: &Path,
+    order: &dyn Fn(&EntryName) -> K,
+    take: &mut dyn FnMut(u64, u64, EntryName, Entry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let failed = |error| Failure::file("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut places = Vec::new();
+    each_line(path, &file, &mut |start, number, line| {
+        let (name, _) = parse(line).map_err(|failure| failure.about(place(path, number)))?;
+        places.push((order(&name), start, line.len(), number));
+        Ok(())
+    })?;
+    places.sort_unstable();
+    let mut line = Zeroizing::new(Vec::new());
+    let total = places.len() as u64;
+    for (done, (_, start, length, number)) in (1..).zip(places) {
+        line.resize(length, 0);
+        file.seek(SeekFrom::Start(start))
+            .and_then(|_| file.read_exact(&mut line))
+            .map_err(failed)?;
+        let at = |failure: Failure| failure.about(place(path, number));
+        let (name, entry) = parse(&line).map_err(at)?;
+        take(done, total, name, entry).map_err(at)?;
+    }
+    Ok(())
+}
+
+fn place(path: &Path, number: usize) -> String {
+    let path =
+        if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+    format!("{path}:{number}")
+}
+
+/// Calls `visit` with the offset, the number and the bytes of each line that is not blank.
+fn each_line(
+    path: &Path,
+    reader: impl Read,
+    visit: &mut dyn FnMut(u64, usize, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let mut line = Zeroizing::new(Vec::with_capacity(1 << 16));
+    let mut start = 0;
     for number in 1.. {
         line.clear();
-        (&mut reader)
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| Failure::file("read", path, &error))?;
-        if line.is_empty() {
-            return Ok(());
+        let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line);
+        let read = read.map_err(|error| Failure::file("read", path, &error))?;
+        if read == 0 {
+            break;
         }
-        if line.trim_ascii().is_empty() {
-            continue;
+        if !line.trim_ascii().is_empty() {
+            visit(start, number, &line)?;
         }
-        let at = |failure: Failure| failure.about(format_args!("{}:{number}", path.display()));
-        let (name, entry) = parse(&line).map_err(at)?;
-        take(name, entry).map_err(at)?;
+        start += read as u64;
     }
     Ok(())
 }
