@@ -156,9 +156,11 @@ def key_and_commitment(key, label, *context):
     return both[:32], both[32:]
 
 
+BOX_OVERHEAD = 32 + 32 + 16
+
+
 def open_box(key, binding, box):
-    """The plaintext of a box. The commitment is compared before GCM runs."""
-    demand(len(box) >= 80, "commitment", "the box is too short")
+    """The plaintext of a box, whose length the caller has checked."""
     salt, stated, ciphertext = box[:32], box[32:64], box[64:]
     one_time, commitment = key_and_commitment(key, "bulla/1 seal", binding, salt)
     demand(
@@ -475,6 +477,7 @@ class Row:
         demand(versions == sorted(set(versions)), "row", "kept versions are not ascending")
         self.plain_head = row[: cursor.at]
         self.box = cursor.take(len(row) - cursor.at, "box")
+        demand(len(self.box) >= BOX_OVERHEAD, "row", "a box is too short")
         self.notes = cursor.notes
 
     def binding(self, vault_id, id):
@@ -649,13 +652,13 @@ def check_content(record, keys, id):
         demand(len(set(names)) == len(names), "content", "two fields have one name")
         for name in names:
             demand(is_field_name(name), "content", "a field's name is not allowed")
+    elif record["moved to"] is not None:
+        demand(is_entry_name(record["moved to"]), "content", "a new name is not allowed")
 
 
 def is_entry_name(name):
-    return (
-        1 <= len(name.encode("utf-8")) <= NAME_LIMIT
-        and unicodedata.is_normalized("NFC", name)
-        and all(is_segment(segment) for segment in name.split("/"))
+    return len(name.encode("utf-8")) <= NAME_LIMIT and all(
+        is_segment(segment) for segment in name.split("/")
     )
 
 
@@ -669,6 +672,7 @@ def is_segment(text):
         text not in ("", ".", "..")
         and not text.startswith("-")
         and text == text.strip()
+        and unicodedata.is_normalized("NFC", text)
         and not any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for char in text)
     )
 
@@ -708,12 +712,8 @@ def read_node(nodes, prefix, count, stated_hash):
 
 
 def read_bucket(node, prefix, count):
-    demand(len(node) % BUCKET_RECORD == 0, "node", "a bucket has a length that none can have")
-    demand(
-        len(node) == count * BUCKET_RECORD,
-        "count",
-        "a bucket has other rows than its parent counts",
-    )
+    whole = len(node) == count * BUCKET_RECORD
+    demand(whole, "count", "a bucket has not as many rows as its parent states")
     rows = [(id, seq, hash) for id, seq, hash in struct.iter_unpack("<16sQ32s", node)]
     ids = [id for id, _, _ in rows]
     demand(ids == sorted(set(ids)), "node", "a bucket's rows are not in order")
@@ -895,7 +895,7 @@ class Vault:
 
     def check_owners(self, entries):
         ledgers = [entry["ledger"] for entry in entries if entry["body"] == "system"]
-        demand(len(ledgers) == 1, "content", "the vault has no record of its slots")
+        demand(len(ledgers) == 1, "row", "the vault's own record is missing")
         owners = sorted(owner["slot id"] for owner in ledgers[0]["owners"])
         slots = sorted(slot.id for slot in self.keyring.slots)
         demand(owners == slots, "content", "owners and slots are not the same")
