@@ -375,3 +375,69 @@ impl Proof<'_> {
         back(span.start)..back(span.end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Source for Fixed {
+        fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
+            let value = || Secret::copied_from(b"s1\"");
+            wanted.iter().map(|_| Answer::Value { secret: value(), version: 7 }).collect()
+        }
+    }
+
+    /// What the proof says to `rendered` as a rendering of `template` whose first place is at `span`.
+    fn proves(format: Format, template: &str, rendered: &str, placed: Range<usize>) -> bool {
+        let templates = [Template::parse("x", template.as_bytes().to_vec(), Some(format))];
+        let values = Values::ask(&templates, &Fixed);
+        let mut failures = BTreeSet::new();
+        let mut placing = Placing::new(&templates[0], &values, &mut failures);
+        let mut used = [false];
+        let fillings = [placing.filling(&templates[0].places[0], &mut used)];
+        let proof = Proof { placing: &placing, fillings: &fillings, placed: vec![placed] };
+        proof.check(format, rendered.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn the_proof_accepts_only_what_decodes_to_the_value() {
+        let json = r#"{"a": "bulla://a/b", "b": [1]}"#;
+        let check = |rendered: &str, placed| proves(Format::Json, json, rendered, placed);
+        assert!(check(r#"{"a": "s1\"", "b": [1]}"#, 6..12));
+        assert!(check(r#"{"a": "s\u0031\"", "b": [1]}"#, 6..17));
+        for (rendered, placed) in [
+            // Another value, a truncated one, a longer one.
+            (r#"{"a": "s2\"", "b": [1]}"#, 6..12),
+            (r#"{"a": "s1", "b": [1]}"#, 6..10),
+            (r#"{"a": "s1\" ", "b": [1]}"#, 6..13),
+            // The right value at another place.
+            (r#"{"a": "", "b": ["s1\""]}"#, 6..8),
+            // One scalar more, fewer, or elsewhere.
+            (r#"{"a": "s1\"", "c": 0, "b": [1]}"#, 6..12),
+            (r#"{"a": "s1\"", "b": []}"#, 6..12),
+            (r#"{"a": "s1\"", "b":  [1]}"#, 6..12),
+            (r#"{"a": "s1\"", "b": 1}"#, 6..12),
+            // What is no JSON any more.
+            (r#"{"a": "s1"", "b": [1]}"#, 6..11),
+            (r#"{"a": "s1\"", "b": [1]"#, 6..12),
+            // The span is not where the value was written.
+            (r#"{"a": "s1\"", "b": [1]}"#, 6..13),
+        ] {
+            assert!(!check(rendered, placed), "{rendered}");
+        }
+    }
+
+    #[test]
+    fn a_rendering_says_where_its_values_are_and_which() {
+        let text = "x {{ bulla://a/b@v7 }} y ((bulla://a/b@v7|url))";
+        let template = Template::parse("x", text.into(), Some(Format::Text));
+        let Ok(renderings) = render(&[template], &Fixed, &[]) else { panic!("it renders") };
+        let rendering = &renderings[0];
+        assert_eq!(rendering.contents.expose(), b"x s1\" y s1%22");
+        assert_eq!(rendering.values, [2..5, 8..13]);
+        let reference = Reference::parse("bulla://a/b@v7").unwrap();
+        assert_eq!(rendering.used, [(reference, 7)]);
+    }
+}

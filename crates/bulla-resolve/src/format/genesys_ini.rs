@@ -17,7 +17,7 @@ impl Syntax for GenesysIni {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let mut in_section = 0;
         for line in lines(src) {
-            let content = trimmed(src, line);
+            let content = trimmed(src, line.clone());
             let text = &src[content.clone()];
             match text.first() {
                 None | Some(b'#' | b';') => {}
@@ -41,7 +41,7 @@ impl Syntax for GenesysIni {
                         depth: in_section,
                     });
                     if let Some(equals) = equals {
-                        let value = trimmed(src, equals + 1..content.end);
+                        let value = trimmed(src, equals + 1..line.end);
                         found(Scalar {
                             span: value.clone(),
                             text: Text::Verbatim(value),

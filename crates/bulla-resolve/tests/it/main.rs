@@ -1,10 +1,15 @@
 //! Behaviour of the resolver, mostly as data: one file per case under `tests/cases`.
 
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 /// Taking literal secrets out of files.
 mod adopt;
+/// Files that are made to be too much.
+mod bounds;
 /// Templates, values, and what they render to or what is wrong with them.
 mod cases;
 /// Reading templates and replacing files.
 mod files;
+/// Nasty values, judged by the programs that read such files.
+mod readers;

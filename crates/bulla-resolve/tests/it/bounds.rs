@@ -1,0 +1,94 @@
+//! Files that are made to be too much: they end in an answer, and soon.
+
+use bulla_resolve::{Answer, Format, Reference, Rule, Secret, Source, Template, render};
+
+struct Fixed;
+
+impl Source for Fixed {
+    fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
+        let answer = |_| Answer::Value { secret: Secret::copied_from(b"v"), version: 1 };
+        wanted.iter().map(answer).collect()
+    }
+}
+
+/// Renders a file; gives its size, or the rules that it broke.
+fn outcome(format: Format, file: String) -> Result<usize, Vec<Rule>> {
+    match render(&[Template::parse("x", file.into_bytes(), Some(format))], &Fixed, &[]) {
+        Ok(renderings) => Ok(renderings[0].contents.expose().len()),
+        Err(problems) => Err(problems.iter().map(|problem| problem.rule).collect()),
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_or_read() {
+    let levels = 100_000;
+    for (format, open, close) in [
+        (Format::Json, "[", "]"),
+        (Format::Yaml, "[", "]"),
+        (Format::Yaml, "{a: ", "}"),
+        (Format::GenesysXml, "<a>", "</a>"),
+    ] {
+        let file =
+            format!("{}\"{{{{ bulla://a/b }}}}\"{}", open.repeat(levels), close.repeat(levels));
+        let outcome = outcome(format, file);
+        assert!(
+            outcome.is_ok() || outcome == Err(vec![Rule::Malformed]),
+            "{}: {outcome:?}",
+            format.name()
+        );
+    }
+    let dashes = format!("{}bulla://a/b", "- ".repeat(levels));
+    let shorter = dashes.len() - "bulla://a/b".len() + 1;
+    let outcome = outcome(Format::Yaml, dashes);
+    assert!(outcome == Ok(shorter) || outcome == Err(vec![Rule::Malformed]), "{outcome:?}");
+}
+
+#[test]
+fn aliases_are_not_expanded() {
+    let mut file = String::from("a0: &a0 [bulla://a/b, x]\n");
+    for level in 1..100 {
+        let alias = format!("*a{}", level - 1);
+        file += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", "));
+    }
+    let len = file.len();
+    assert_eq!(outcome(Format::Yaml, file), Ok(len - "bulla://a/b".len() + 1));
+    let entities =
+        "<!DOCTYPE a [<!ENTITY b \"&b;&b;\">]><a x=\"bulla://a/b\">&b;&b;</a>".to_owned();
+    let len = entities.len();
+    assert_eq!(outcome(Format::GenesysXml, entities), Ok(len - "bulla://a/b".len() + 1));
+}
+
+#[test]
+fn a_million_references_are_answered() {
+    let count = 1_000_000;
+    let text = "{{ bulla://a/b }}\n".repeat(count);
+    assert_eq!(outcome(Format::Text, text), Ok(2 * count));
+    let line = "((bulla://a/b))".repeat(count);
+    assert_eq!(outcome(Format::GenesysIni, format!("a={line}\n")), Ok(count + 3));
+    // Each of them wrong, and all on one line.
+    let wrong = outcome(Format::Text, "{{ bulla://a }}".repeat(count)).unwrap_err();
+    assert_eq!(wrong.len(), count);
+    // Inside of one long URL, which looks back and forth.
+    let url = format!("x://{}", "{{bulla://a/b}}".repeat(count));
+    assert_eq!(outcome(Format::Text, url), Ok(count + 4));
+}
+
+#[test]
+fn endless_names_and_open_braces_are_wrong() {
+    let long = format!("{{{{ bulla://{}/b }}}}", "x".repeat(1_000_000));
+    assert_eq!(outcome(Format::Text, long), Err(vec![Rule::BadReference]));
+    let open = format!("{{{{ bulla://a/b {}", " ".repeat(1_000_000));
+    assert_eq!(outcome(Format::Text, open), Err(vec![Rule::BadExpression]));
+    let braces = format!("{} bulla://a/b", "{".repeat(1_000_000));
+    assert_eq!(outcome(Format::Text, braces), Err(vec![Rule::BadExpression]));
+}
+
+#[test]
+fn many_duplicates_are_adopted() {
+    let count = 20_000;
+    let items: Vec<_> = (0..count).map(|n| format!("{{\"token\": \"t{n}\"}}")).collect();
+    let file = format!("[{}]", items.join(","));
+    let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+    assert_eq!(adoption.finds.len(), count);
+    assert_eq!(adoption.finds[count - 1].field, format!("token-{count}"));
+}
