@@ -181,6 +181,15 @@ pub(crate) enum Body {
 }
 
 impl Record {
+    /// Whether the name is one that we give: an entry's, or a name of the vault's own, which no
+    /// entry can have.
+    pub(crate) fn has_canonical_name(&self) -> bool {
+        match self.body {
+            Body::Live(_) | Body::Removed { .. } => canonical_entry_name(&self.name).is_ok(),
+            Body::System(_) => self.name.starts_with('\0'),
+        }
+    }
+
     /// Encodes and pads.
     pub(crate) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, TooLarge> {
         let Self { name, body, author, time, reason, extension } = self;

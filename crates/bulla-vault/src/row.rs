@@ -130,7 +130,7 @@ pub(crate) fn open(
         RecordFault::Content => ReadError::Tampered(Part::Content),
         RecordFault::Newer => ReadError::Newer,
     })?;
-    if keys.entry_id(&record.name) != *id {
+    if keys.entry_id(&record.name) != *id || !record.has_canonical_name() {
         return Err(ReadError::Tampered(Part::Content));
     }
     Ok(record)

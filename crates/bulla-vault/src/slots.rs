@@ -4,7 +4,7 @@ use bincode::{BorrowDecode, Encode};
 use zeroize::Zeroizing;
 
 use crate::batch::Batch;
-use crate::codec::{decode_padded, encode_padded};
+use crate::codec::{DecodeFault, decode_padded, encode_padded};
 use crate::error::Part;
 use crate::identity::Recipient;
 use crate::keyring::{Keyring, MAX_PASSPHRASES, MAX_SLOTS};
@@ -354,7 +354,10 @@ impl Ledger {
     fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
         const CONTENT: ReadError = ReadError::Tampered(Part::Content);
         let LedgerOnDisk { owners, events } =
-            decode_padded(bytes).map_err(|_| ReadError::Tampered(Part::Encoding))?;
+            decode_padded(bytes).map_err(|fault| match fault {
+                DecodeFault::Padding => ReadError::Tampered(Part::Padding),
+                DecodeFault::Encoding => ReadError::Tampered(Part::Encoding),
+            })?;
         let owners = owners
             .into_iter()
             .map(|OwnerOnDisk { id, label, recipient, added }| {

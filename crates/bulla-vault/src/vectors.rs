@@ -15,15 +15,34 @@ use bulla_testkit::vectors::Vector;
 mod forge;
 /// Faults of the head record.
 mod heads;
+/// Opening by identity: slots, pins, protected identities.
+mod identities;
 /// Faults of the keyring record and of its slots.
 mod keyrings;
+/// What a reader remembers of a vault, or is told to demand.
+mod memories;
+/// Faults of the tree.
+mod nodes;
+/// Faults of what was sealed: padding, encoding, content.
+mod records;
+/// Faults of rows: where they lie, what their plain heads say, and their boxes.
+mod rows;
 /// Vaults that have to open.
 mod sound;
 
 /// The name of a file, without its ending, and what makes its content.
 type Named = (&'static str, fn() -> Vector);
 
-const ALL: &[&[Named]] = &[heads::VECTORS, keyrings::VECTORS, sound::VECTORS];
+const ALL: &[&[Named]] = &[
+    heads::VECTORS,
+    identities::VECTORS,
+    keyrings::VECTORS,
+    memories::VECTORS,
+    nodes::VECTORS,
+    records::VECTORS,
+    rows::VECTORS,
+    sound::VECTORS,
+];
 
 #[test]
 fn the_files_are_what_the_generator_makes() {

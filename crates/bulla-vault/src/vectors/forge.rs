@@ -141,6 +141,21 @@ impl Forge {
         }
     }
 
+    /// What a reader remembers of this state.
+    pub(super) fn remembered(&self) -> String {
+        let head = self.row(Table::Head, ONLY);
+        format!(
+            "bulla-memory 1 {} {} {} {} {} {} {}",
+            hex(&head[12..28]),
+            hex(&head[28..44]),
+            u64::from_le_bytes(head[44..52].try_into().unwrap()),
+            hex(&head[64..96]),
+            self.place().key_epoch,
+            pin(self),
+            hex(&[0; 8]),
+        )
+    }
+
     /// Changes a row and nothing else.
     pub(super) fn edit(&mut self, table: Table, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
         change(self.row_mut(table, key));
@@ -325,7 +340,7 @@ impl Forge {
             .iter()
             .filter(|((table, _), _)| *table == Table::Entry)
             .map(|((_, key), row)| {
-                let seq = u64::from_le_bytes(row[5..13].try_into().unwrap());
+                let seq = row.get(5..13).map_or(0, |n| u64::from_le_bytes(n.try_into().unwrap()));
                 (key.as_slice().try_into().unwrap(), Leaf { seq, hash: sha256(row) })
             })
             .collect();
@@ -477,6 +492,9 @@ pub(super) fn put(vault: &Vault<'_>, name: &str, entry: Entry, seconds: u64) {
 
 /// The pin of a vault, as 64 digits.
 pub(super) fn pin(forge: &Forge) -> String {
-    let public_key = &forge.keyring_body()[36..68];
-    sha256(public_key).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha256(&forge.keyring_body()[36..68]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

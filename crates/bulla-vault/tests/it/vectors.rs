@@ -27,6 +27,6 @@ fn every_vector_ends_as_it_says() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(all >= 90, "{all}");
-    assert!(3 * negative >= 2 * all, "{negative} of {all}");
+    assert!(all >= 250, "{all}");
+    assert!(4 * negative >= 3 * all, "{negative} of {all}");
 }
