@@ -28,7 +28,7 @@ impl Args {
 }
 
 /// Options that every command takes.
-#[derive(Clone, clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub(crate) struct Global {
     /// The vault to use [default: bulla/vault.bulla in the XDG data folder]
     #[arg(long, global = true, value_name = "PATH", env = env::VAULT, hide_env_values = true)]
@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Log(cmd::log::LogArgs),
     /// Make an earlier version of an entry the newest
     Revert(cmd::revert::RevertArgs),
+    /// Move literal secrets of configurations into the vault, and leave templates
+    Adopt(cmd::adopt::AdoptArgs),
     /// Put values in the place of references in templates
     Render(cmd::render::RenderArgs),
     /// Take entries in from a file of another program
@@ -115,6 +117,8 @@ pub(crate) enum Command {
     Backup(cmd::backup::BackupCommand),
     /// Look for what could be wrong around the vault; needs no key
     Doctor,
+    /// Show the whole way of a configuration into a vault and back, in a temporary folder
+    Demo(cmd::demo::DemoArgs),
     /// Print a completion script for a shell
     Completions(cmd::completions::CompletionsArgs),
     /// Print the manual page

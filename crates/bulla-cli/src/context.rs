@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bulla_sqlite::{Options, SqliteStore};
-use bulla_vault::{Stamp, SystemRandom};
+use bulla_vault::{Random, Secret, Stamp, SystemRandom};
 
 use crate::args::{Args, Command, Global};
 use crate::env;
@@ -17,6 +17,13 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) printer: Printer,
     pub(crate) random: SystemRandom,
+    own: Option<Own>,
+}
+
+/// What stands in for the user's own keys and memory in a run that is to touch neither.
+struct Own {
+    passphrase: Secret,
+    state: PathBuf,
 }
 
 /// How long to wait for another process that writes. Long enough for a large import to finish on a
@@ -27,14 +34,42 @@ impl Context {
     pub(crate) fn new(args: Args) -> (Self, Command) {
         let Args { global, command } = args;
         let printer = Printer::new(global.json, global.quiet);
-        (Self { global, printer, random: SystemRandom }, command)
+        (Self { global, printer, random: SystemRandom, own: None }, command)
     }
 
     /// The same run, taking an older state of the vault as it comes.
     pub(crate) fn accepting_rollback(&self) -> Self {
         let global = Global { accept_rollback: true, ..self.global.clone() };
         let printer = Printer::new(self.printer.json, self.printer.quiet);
-        Self { global, printer, random: self.random }
+        Self { global, printer, random: self.random, own: None }
+    }
+
+    /// A run on a vault of its own, opened by `passphrase` and remembered in `state`: nothing that
+    /// the user has is looked at.
+    pub(crate) fn elsewhere(&self, vault: PathBuf, passphrase: Secret, state: PathBuf) -> Self {
+        let global = Global { vault: Some(vault), quiet: true, ..Global::default() };
+        let printer = Printer::new(false, true);
+        Self { global, printer, random: self.random, own: Some(Own { passphrase, state }) }
+    }
+
+    /// The passphrase of a vault of its own.
+    pub(crate) fn own_passphrase(&self) -> Option<&Secret> {
+        self.own.as_ref().map(|own| &own.passphrase)
+    }
+
+    /// Where to remember what was seen of vaults.
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        match &self.own {
+            Some(own) => Some(own.state.clone()),
+            None => xdg_folder(env::XDG_STATE_HOME, ".local/state"),
+        }
+    }
+
+    /// Sixteen random letters and digits.
+    pub(crate) fn random_name(&self) -> Result<String, Failure> {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes).map_err(|e| Failure::new(Exit::Failed, "random", e))?;
+        Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
     }
 
     /// Where the vault is or shall be.

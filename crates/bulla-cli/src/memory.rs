@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use bulla_vault::{Remembered, VaultId};
 
-use crate::files::xdg_folder;
-use crate::{env, printer::Printer};
+use crate::context::Context;
+use crate::printer::Printer;
 
 /// The file in which one vault is remembered.
 pub(crate) struct MemoryFile {
@@ -19,10 +19,10 @@ pub(crate) struct MemoryFile {
 }
 
 impl MemoryFile {
-    pub(crate) fn of(vault: &VaultId) -> Self {
+    pub(crate) fn of(context: &Context, vault: &VaultId) -> Self {
         let name = vault.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        let folder = xdg_folder(env::XDG_STATE_HOME, ".local/state");
-        Self { path: folder.map(|folder| folder.join("bulla/memory").join(name)) }
+        let path = context.state_folder();
+        Self { path: path.map(|folder| folder.join("bulla/memory").join(name)) }
     }
 
     /// What is remembered; what cannot be read is forgotten with a warning.

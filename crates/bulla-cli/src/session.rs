@@ -23,7 +23,7 @@ pub(crate) fn with_proof<T>(
 ) -> Result<T, Failure> {
     let store = context.store()?;
     let locked = LockedVault::find(&store, &context.random)?;
-    let file = MemoryFile::of(&locked.vault_id());
+    let file = MemoryFile::of(context, &locked.vault_id());
     let remembered = file.load(&context.printer);
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (mut vault, by) = unlock::open(context, locked, &mut expect, proof)?;

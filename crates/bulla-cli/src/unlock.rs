@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bulla_vault::{
-    Expect, Identity, IdentityFile, LockedVault, OpenError, Passphrase, Pin, SlotSort, Unlock,
-    Vault,
+    Expect, Identity, IdentityFile, LockedVault, OpenError, Passphrase, Pin, Secret, SlotSort,
+    Unlock, Vault,
 };
 
 use crate::context::Context;
@@ -184,6 +184,9 @@ pub(crate) fn passphrase_given(context: &Context) -> Result<Option<Passphrase>, 
 
 /// A passphrase from `--passphrase-fd`.
 fn given_passphrase(context: &Context) -> Result<Option<Passphrase>, Failure> {
+    if let Some(own) = context.own_passphrase() {
+        return Ok(Passphrase::new(Secret::copied_from(own.expose())));
+    }
     let Some(number) = context.global.passphrase_fd else { return Ok(None) };
     if number == 0 {
         let path = Path::new("standard input");
@@ -201,7 +204,7 @@ fn passphrase_from(path: &Path) -> Result<Passphrase, Failure> {
     to_passphrase(read_key_file(path, Passphrase::MAX_LEN + 1)?, path)
 }
 
-fn to_passphrase(read: bulla_vault::Secret, path: &Path) -> Result<Passphrase, Failure> {
+fn to_passphrase(read: Secret, path: &Path) -> Result<Passphrase, Failure> {
     Passphrase::new(without_final_newline(read).0).ok_or_else(|| {
         let fact =
             format!("{} holds no passphrase of 1 to {} bytes", path.display(), Passphrase::MAX_LEN);

@@ -92,7 +92,7 @@ fn verify(context: &Context, file: &std::path::Path) -> Done {
     store.check()?;
     let locked = LockedVault::find(&store, &context.random)
         .map_err(|error| Failure::from(error).about(file.display()))?;
-    let remembered = MemoryFile::of(&locked.vault_id()).load(&context.printer);
+    let remembered = MemoryFile::of(context, &locked.vault_id()).load(&context.printer);
     // A backup is older than the vault; that is what it is for.
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let accepting = context.accepting_rollback();
@@ -132,7 +132,7 @@ fn verify(context: &Context, file: &std::path::Path) -> Done {
 fn adopt(context: &Context, args: &AdoptArgs) -> Done {
     let store = context.store()?;
     let locked = LockedVault::find(&store, &context.random)?;
-    let file = MemoryFile::of(&locked.vault_id());
+    let file = MemoryFile::of(context, &locked.vault_id());
     let remembered = file.load(&context.printer);
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (vault, _) =

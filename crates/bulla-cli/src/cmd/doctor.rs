@@ -102,7 +102,7 @@ fn memory(context: &Context) -> Finding {
     let look = || {
         let store = context.store()?;
         let locked = LockedVault::find(&store, &context.random)?;
-        Ok::<_, Failure>(MemoryFile::of(&locked.vault_id()).load(&context.printer))
+        Ok::<_, Failure>(MemoryFile::of(context, &locked.vault_id()).load(&context.printer))
     };
     match look() {
         Err(_) => Finding::Fine(String::new()),

@@ -65,7 +65,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
         Ok::<_, Failure>((vault.id(), vault.pin(), vault.remembered()))
     });
     let (id, pin, remembered) = made.map_err(|failure| failure.about(path.display()))?;
-    MemoryFile::of(&id).save(&remembered, false, &context.printer);
+    MemoryFile::of(context, &id).save(&remembered, false, &context.printer);
 
     if context.printer.json {
         let value = json!({"vault": path, "pin": pin.to_string(), "slot": args.label});

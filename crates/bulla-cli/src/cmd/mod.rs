@@ -1,7 +1,9 @@
 //! One file a command.
 
+pub(crate) mod adopt;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
@@ -50,6 +52,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Passwd(args) => passwd::run(context, &args),
         Command::Rekey(args) => rekey::run(context, &args),
         Command::Fsck => fsck::run(context),
+        Command::Adopt(args) => adopt::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
         Command::Render(args) => render::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),

@@ -8,6 +8,8 @@ use bulla_resolve::{
     FailureKind, Format, Kind, Problem, Rendering, Rule, Target, Template, read_template, write_all,
 };
 
+use zeroize::Zeroizing;
+
 use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -176,19 +178,10 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 fn print(context: &Context, rendering: &Rendering, reveal: bool) -> Result<(), Failure> {
-    let bytes = rendering.contents.expose();
     if !context.printer.out_is_terminal {
-        return context.printer.data(bytes);
+        return context.printer.data(rendering.contents.expose());
     }
-    let mut out = zeroize::Zeroizing::new(Vec::with_capacity(bytes.len()));
-    let mut from = 0;
-    for value in &rendering.values {
-        out.extend_from_slice(&bytes[from..value.start]);
-        out.extend_from_slice(if reveal { &bytes[value.clone()] } else { b"********" });
-        from = value.end;
-    }
-    out.extend_from_slice(&bytes[from..]);
-    let text = String::from_utf8_lossy(&out);
+    let text = masked(rendering, reveal);
     // Tabs are as common in configurations as they are harmless.
     let lines: Vec<_> = text.split('\t').map(crate::printer::escaped).collect();
     context.printer.data(lines.join("\t").as_bytes())?;
@@ -198,13 +191,28 @@ fn print(context: &Context, rendering: &Rendering, reveal: bool) -> Result<(), F
     Ok(())
 }
 
+/// A rendering as it may be shown: with a mask in the place of each value, unless `reveal`.
+pub(crate) fn masked(rendering: &Rendering, reveal: bool) -> Zeroizing<String> {
+    let bytes = rendering.contents.expose();
+    let mut out = Zeroizing::new(Vec::with_capacity(2 * bytes.len()));
+    let mut from = 0;
+    for value in &rendering.values {
+        out.extend_from_slice(&bytes[from..value.start]);
+        out.extend_from_slice(if reveal { &bytes[value.clone()] } else { b"********" });
+        from = value.end;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Zeroizing::new(String::from_utf8_lossy(&out).into_owned())
+}
+
 fn write(
     context: &Context,
     args: &RenderArgs,
     jobs: &[Job],
     renderings: &[Rendering],
 ) -> Result<(), Failure> {
-    let made = Folders::make(jobs)?;
+    let paths: Vec<_> = jobs.iter().filter_map(|job| job.target.as_deref()).collect();
+    let made = Folders::make(&paths)?;
     let targets: Vec<_> = jobs
         .iter()
         .zip(renderings)
@@ -225,15 +233,16 @@ fn write(
     }
 }
 
-/// Folders that were made for renderings, to be taken back if nothing is written into them.
-struct Folders(Vec<PathBuf>);
+/// Folders that were made for files, to be taken back if nothing is written into them.
+pub(crate) struct Folders(Vec<PathBuf>);
 
 impl Folders {
-    fn make(jobs: &[Job]) -> Result<Self, Failure> {
+    /// Makes the folders of all `paths` that are not there.
+    pub(crate) fn make(paths: &[&Path]) -> Result<Self, Failure> {
         let mut made = Self(Vec::new());
-        for job in jobs {
-            let folder = job.target.as_deref().and_then(Path::parent);
-            let mut missing: Vec<_> = folder
+        for path in paths {
+            let mut missing: Vec<_> = path
+                .parent()
                 .into_iter()
                 .flat_map(Path::ancestors)
                 .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
@@ -249,7 +258,7 @@ impl Folders {
         Ok(made)
     }
 
-    fn take_back(&self) {
+    pub(crate) fn take_back(&self) {
         for folder in self.0.iter().rev() {
             let _ = fs::remove_dir(folder);
         }
