@@ -3,9 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::cmd;
@@ -123,21 +121,6 @@ pub(crate) enum Command {
     Completions(cmd::completions::CompletionsArgs),
     /// Print the manual page
     Man(cmd::completions::ManArgs),
-}
-
-/// Prints what clap has to say. Help is data; a mistake is an error of ours, without the values
-/// that were typed: one of them may be a secret that was put in the wrong place.
-pub(crate) fn explain(error: &clap::Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let printed = error.print();
-            ExitCode::from(u8::from(printed.is_err()))
-        }
-        _ => {
-            let _ = error.print();
-            ExitCode::from(2)
-        }
-    }
 }
 
 /// A positional that nobody may use: a secret typed as an argument is on the screen, in the shell's

@@ -23,6 +23,7 @@ mod session;
 mod source;
 mod tty;
 mod unlock;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     harden::process();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return args::explain(&error),
+        Err(error) => return usage::explain(&error),
     };
     let (context, command) = Context::new(args);
     let done = cmd::run(&context, command);

@@ -84,7 +84,7 @@ impl Printer {
 }
 
 /// A write to stdout failed. Who reads us may leave when they have enough: that is no error.
-fn out_failure(error: &io::Error) -> Failure {
+pub(crate) fn out_failure(error: &io::Error) -> Failure {
     let failure = Failure::new(
         Exit::Failed,
         "output",
