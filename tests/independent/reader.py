@@ -513,6 +513,10 @@ KINDS = ("secret", "oauth-client", "mailbox")
 NAME_LIMIT = 512
 FIELD_NAME_LIMIT = 128
 LEDGER_NAME = "\0slots"
+INVISIBLE = re.compile(
+    r"[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 RECIPIENT_LENGTH = 1216
 
 
@@ -667,13 +671,12 @@ def is_field_name(name):
 
 
 def is_segment(text):
-    """Control characters are Cc; invisible ones are taken to be Cf, Zl and Zp."""
     return (
         text not in ("", ".", "..")
         and not text.startswith("-")
         and text == text.strip()
         and unicodedata.is_normalized("NFC", text)
-        and not any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for char in text)
+        and not INVISIBLE.search(text)
     )
 
 
