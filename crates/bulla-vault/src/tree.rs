@@ -83,7 +83,7 @@ fn find_below(
     }
     let records = match at.count {
         0 => Records::new(),
-        ..=BUCKET_MAX => parse_bucket(key, at.count, &verified(view, key, at)?)?,
+        1..=BUCKET_MAX => parse_bucket(key, at.count, &verified(view, key, at)?)?,
         _ => {
             let node = Interior::parse(at.count, &verified(view, key, at)?)?;
             let mut first = first;

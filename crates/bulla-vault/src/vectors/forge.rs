@@ -71,7 +71,7 @@ impl Forge {
         .clone()
     }
 
-    /// A vault with `more` entries besides its own record, all of whose ids begin with `nibble`.
+    /// A vault with `more` entries besides its own record, all of whose ids satisfy `starts`.
     pub(super) fn crowded(seed: &str, more: usize, starts: impl Fn(&EntryId) -> bool) -> Self {
         Self::by_passphrase(seed, |vault| {
             let names = (0..).map(|number| format!("entry-{number}"));

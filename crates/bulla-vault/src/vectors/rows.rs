@@ -180,7 +180,9 @@ pub(super) const VECTORS: &[Named] = &[
     ("stray-entry-dropped-from-tree", || {
         let mut forge = Forge::small();
         let id = forge.id(MAILBOX);
-        forge.vouch_but(|leaves| drop(leaves.remove(&id)));
+        forge.vouch_but(|leaves| {
+            leaves.remove(&id);
+        });
         forge.vector("the tree was made without an entry whose row is there", "stray")
     }),
     ("stray-history", || {
@@ -239,7 +241,9 @@ fn vouched(comment: &str, expect: &str, change: fn(&mut Vec<u8>)) -> Vector {
     forge.edit(Table::Entry, &id, change);
     let hash = sha256(forge.row(Table::Entry, &id));
     // A row may be too short to have a seq.
-    forge.vouch_but(|leaves| drop(leaves.insert(id, Leaf { seq: 3, hash })));
+    forge.vouch_but(|leaves| {
+        leaves.insert(id, Leaf { seq: 3, hash });
+    });
     forge.vector(comment, expect)
 }
 

@@ -1,0 +1,191 @@
+//! Changes of the vault key, and who can open the vault afterwards.
+
+use std::collections::BTreeSet;
+
+use bulla_testkit::hostile::Recording;
+use bulla_vault::store::{MemoryStore, Store, Table};
+use bulla_vault::{
+    Expect, Identity, LockedVault, NewSlot, OpenError, OwnSlot, Pin, ReadError, SlotChange,
+    SlotError, SystemRandom, Unlock, Vault,
+};
+
+use crate::common::*;
+
+fn unlock<'s>(store: &'s dyn Store, phrase: &str) -> Result<Vault<'s>, OpenError> {
+    LockedVault::find(store, &SystemRandom)?
+        .unlock(Unlock::Passphrase(&passphrase(phrase)), &Expect::default())
+}
+
+fn ids(store: &dyn Store) -> BTreeSet<Vec<u8>> {
+    Recording::of(store).unwrap().keys(Table::Entry).map(<[u8]>::to_vec).collect()
+}
+
+/// A vault of `correct horse`, with a second passphrase and two identities.
+fn shared<'s>(store: &'s dyn Store, friend: &Identity, leaver: &Identity) -> Vault<'s> {
+    let vault = create(store);
+    let second = passphrase("second");
+    vault.add_slot("second", &NewSlot::Passphrase(&second, cheap()), at(2)).unwrap();
+    vault.add_slot("friend", &NewSlot::Recipient(&friend.recipient()), at(3)).unwrap();
+    vault.add_slot("leaver", &NewSlot::Recipient(&leaver.recipient()), at(4)).unwrap();
+    set(&vault, "a", "one");
+    set(&vault, "a", "two");
+    set(&vault, "b", "other");
+    vault
+}
+
+fn two_identities() -> (Identity, Identity) {
+    let make = || Identity::generate(&SystemRandom).unwrap();
+    (make(), make())
+}
+
+fn rekey(vault: &mut Vault<'_>, remove: Option<&str>) -> Result<(Vec<String>, Pin), SlotError> {
+    let own = passphrase("correct horse");
+    let done = vault.rekey(&OwnSlot::Passphrase(&own, cheap()), remove, at(9), &mut |_, _| {})?;
+    Ok((done.dropped, done.pin))
+}
+
+#[test]
+fn a_rekeyed_vault_holds_the_same_under_other_ids() {
+    let (friend, leaver) = two_identities();
+    let store = MemoryStore::new();
+    let mut vault = shared(&store, &friend, &leaver);
+    let (before, old_ids, old_pin) = (sound_contents(&vault), ids(&store), vault.pin());
+    let old_store = store_of(&Recording::of(&store).unwrap());
+    let old_key = vault.key();
+    let elsewhere = open(&store);
+
+    let (dropped, pin) = rekey(&mut vault, None).unwrap();
+    assert_eq!(dropped, ["second"]);
+    assert_eq!((pin, vault.pin()), (old_pin, old_pin));
+    assert_eq!(sound_contents(&vault), before);
+    assert_eq!(sound_contents(&open(&store)), before);
+    assert!(ids(&store).is_disjoint(&old_ids));
+    assert_eq!(ids(&store).len(), old_ids.len());
+
+    // The dropped passphrase is gone, the identities were wrapped again.
+    assert!(matches!(unlock(&store, "second").err(), Some(OpenError::Locked)));
+    for identity in [&friend, &leaver] {
+        let opened = open_by(&store, identity, pin).ok().unwrap();
+        assert_eq!(sound_contents(&opened), before);
+    }
+    // Who was in with the old key is told so, and does not write with it.
+    let found = elsewhere.read().err().unwrap();
+    assert!(matches!(found, ReadError::Open(OpenError::Rekeyed)), "{found}");
+    assert!(elsewhere.write(at(10)).is_err());
+    assert!(matches!(open_with(&store, old_key).err(), Some(OpenError::Rekeyed)));
+    // An old copy stays open to the old slots: rekeying does not reach it.
+    assert!(unlock(&*old_store, "second").is_ok());
+    // And the vault can be written as before.
+    assert_eq!(set(&vault, "a", "three"), 3);
+    assert_eq!(sound_contents(&open(&store)).len(), before.len() + 1);
+}
+
+#[test]
+fn a_removed_identity_opens_nothing_and_the_pin_changes() {
+    let (friend, leaver) = two_identities();
+    let store = MemoryStore::new();
+    let mut vault = shared(&store, &friend, &leaver);
+    let (before, old_pin) = (sound_contents(&vault), vault.pin());
+
+    let (dropped, pin) = rekey(&mut vault, Some("leaver")).unwrap();
+    assert_eq!(dropped, ["second"]);
+    assert_ne!(pin, old_pin);
+    assert_eq!(vault.pin(), pin);
+    assert!(matches!(open_by(&store, &leaver, pin).err(), Some(OpenError::Locked)));
+    assert_eq!(sound_contents(&open_by(&store, &friend, pin).ok().unwrap()), before);
+    let old = open_by(&store, &friend, old_pin).err();
+    assert!(matches!(old, Some(OpenError::OtherPin { found }) if found == pin));
+
+    let snapshot = vault.read().unwrap();
+    let labels: Vec<_> = snapshot.slots().unwrap().into_iter().map(|slot| slot.label).collect();
+    assert_eq!(labels, ["owner", "friend"]);
+    let changes: Vec<_> =
+        snapshot.slot_events().unwrap().into_iter().map(|event| event.change).collect();
+    assert_eq!(
+        changes[changes.len() - 3..],
+        [
+            SlotChange::Removed("leaver".to_owned()),
+            SlotChange::Removed("second".to_owned()),
+            SlotChange::Rekeyed,
+        ]
+    );
+}
+
+#[test]
+fn nobody_locks_himself_out() {
+    let (friend, leaver) = two_identities();
+    let store = MemoryStore::new();
+    let mut vault = shared(&store, &friend, &leaver);
+    let before = Recording::of(&store).unwrap();
+    assert!(matches!(rekey(&mut vault, Some("owner")), Err(SlotError::InUse)));
+    assert!(matches!(rekey(&mut vault, Some("nobody")), Err(SlotError::Missing)));
+    let by_identity = vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_, _| {});
+    assert!(matches!(by_identity, Err(SlotError::NoPassphrase)));
+    assert_eq!(rows_of(&Recording::of(&store).unwrap()), rows_of(&before));
+}
+
+#[test]
+fn an_identity_rekeys_without_a_passphrase() {
+    let (friend, leaver) = two_identities();
+    let store = MemoryStore::new();
+    let pin = shared(&store, &friend, &leaver).pin();
+    let mut vault = open_by(&store, &friend, pin).ok().unwrap();
+    let mut seen = Vec::new();
+    let done = vault
+        .rekey(&OwnSlot::Identity, None, at(9), &mut |done, total| seen.push((done, total)))
+        .unwrap();
+    assert_eq!(done.dropped, ["owner", "second"]);
+    assert_eq!(seen, [(1, 3), (2, 3), (3, 3)]);
+    assert!(open_by(&store, &friend, pin).is_ok());
+    assert!(matches!(unlock(&store, "correct horse").err(), Some(OpenError::Locked)));
+}
+
+#[test]
+fn a_changed_passphrase_opens_and_the_old_one_does_not() {
+    let store = MemoryStore::new();
+    let vault = create(&store);
+    set(&vault, "a", "one");
+    let pin = vault.pin();
+    vault.change_passphrase(&passphrase("newer"), cheap(), at(5)).unwrap();
+    assert!(matches!(unlock(&store, "correct horse").err(), Some(OpenError::Locked)));
+    let opened = unlock(&store, "newer").ok().unwrap();
+    assert_eq!((opened.pin(), sound_contents(&opened).len()), (pin, 1));
+    assert_eq!(get(&vault, "a").as_deref(), Some("one"));
+
+    let identity = Identity::generate(&SystemRandom).unwrap();
+    let store = MemoryStore::new();
+    let vault = create_for(&store, &identity);
+    let refused = vault.change_passphrase(&passphrase("x"), cheap(), at(5));
+    assert!(matches!(refused, Err(SlotError::NoPassphrase)));
+}
+
+#[test]
+fn slots_have_labels_and_bounds() {
+    let identity = Identity::generate(&SystemRandom).unwrap();
+    let store = MemoryStore::new();
+    let vault = create_for(&store, &identity);
+    let recipient = identity.recipient();
+    let add = |label: &str| vault.add_slot(label, &NewSlot::Recipient(&recipient), at(2));
+    for label in ["", "a\nb", &"x".repeat(65)] {
+        assert!(matches!(add(label), Err(SlotError::Label)), "{label:?}");
+    }
+    assert!(matches!(add("owner"), Err(SlotError::Exists)));
+    for number in 2..=32 {
+        add(&format!("slot {number}")).unwrap();
+    }
+    assert!(matches!(add("one more"), Err(SlotError::Full)));
+    assert_eq!(vault.read().unwrap().slots().unwrap().len(), 32);
+    assert_eq!(sound_contents(&vault).len(), 0);
+}
+
+#[test]
+fn there_are_at_most_eight_passphrases() {
+    let store = MemoryStore::new();
+    let vault = create(&store);
+    let phrase = passphrase("x");
+    let add = |label: &str| vault.add_slot(label, &NewSlot::Passphrase(&phrase, cheap()), at(2));
+    for number in 2..=8 {
+        add(&number.to_string()).unwrap();
+    }
+    assert!(matches!(add("9"), Err(SlotError::Full)));
+}
