@@ -25,12 +25,24 @@ pub(crate) struct Wrong {
     pub(crate) what: String,
 }
 
-/// Finds the expressions in `text`, from left to right. `bare` says whether the whole text may be a
-/// reference without braces.
-pub(crate) fn find(text: &[u8], bare: bool) -> (Vec<Expression>, Vec<Wrong>) {
+/// Finds the expressions in `text`, from left to right, at the `hits` that [`hits`] gave for it. `bare`
+/// says whether the whole text may be a reference without braces.
+pub(crate) fn find(
+    text: &[u8],
+    hits: impl Iterator<Item = usize>,
+    bare: bool,
+) -> (Vec<Expression>, Vec<Wrong>) {
     let (mut expressions, mut wrong) = (Vec::new(), Vec::new());
     let mut done = 0;
-    for at in PLAIN.find_iter(text) {
+    for at in hits {
+        if !text[at..].starts_with(SCHEME.as_bytes()) {
+            wrong.push(Wrong {
+                at,
+                rule: Rule::StrayReference,
+                what: "a base64-encoded reference stands here, which is not resolved".to_owned(),
+            });
+            continue;
+        }
         if at < done {
             continue;
         }
@@ -67,11 +79,6 @@ pub(crate) fn find(text: &[u8], bare: bool) -> (Vec<Expression>, Vec<Wrong>) {
             }
         }
     }
-    wrong.extend(encoded(text).map(|at| Wrong {
-        at,
-        rule: Rule::StrayReference,
-        what: "a base64-encoded reference stands here, which is not resolved".to_owned(),
-    }));
     for at in missing_url_filter(text, &expressions) {
         wrong.push(Wrong {
             at,
@@ -82,21 +89,25 @@ pub(crate) fn find(text: &[u8], bare: bool) -> (Vec<Expression>, Vec<Wrong>) {
     (expressions, wrong)
 }
 
-/// The places of all references, plain or encoded, in a text where none may stand.
-pub(crate) fn find_stray(text: &[u8]) -> impl Iterator<Item = usize> {
-    PLAIN.find_iter(text).chain(encoded(text))
-}
-
 /// The places of what is or might become a reference in bytes that cannot be decoded.
 pub(crate) fn find_escaped(raw: &[u8]) -> impl Iterator<Item = usize> {
     memmem::find_iter(raw, "bulla")
         .filter(|at| matches!(raw.get(at + "bulla".len()), Some(b':' | b'\\' | b'&' | b'%')))
 }
 
-/// The offsets in a file at which a search in the decoded scalars is worth while.
-pub(crate) fn hits(src: &[u8]) -> Vec<usize> {
-    let mut hits: Vec<usize> = find_stray(src).collect();
-    hits.sort_unstable();
+/// Whether there are any [`hits`] in `text`.
+pub(crate) fn has_hits(text: &[u8]) -> bool {
+    PLAIN.find(text).is_some() || ENCODED.iter().any(|needle| needle.find(text).is_some())
+}
+
+/// Where references stand in `text`, plain or base64-encoded, in order.
+pub(crate) fn hits(text: &[u8]) -> Vec<usize> {
+    let mut hits: Vec<usize> = PLAIN.find_iter(text).collect();
+    let plain = hits.len();
+    hits.extend(ENCODED.iter().flat_map(|needle| needle.find_iter(text)));
+    if hits.len() > plain {
+        hits.sort_unstable();
+    }
     hits
 }
 
@@ -126,10 +137,6 @@ static PLAIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SCHEME));
 /// What any base64 text holds that encodes `bulla://` after 0, 1 or 2 further bytes.
 static ENCODED: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| ["YnVsbGE6Ly", "J1bGxhOi8v", "idWxsYTovL"].map(Finder::new));
-
-fn encoded(text: &[u8]) -> impl Iterator<Item = usize> {
-    ENCODED.iter().flat_map(|needle| needle.find_iter(text))
-}
 
 fn blanks_before(text: &[u8]) -> usize {
     text.iter().rev().take_while(|&&b| is_blank(b)).count()
@@ -234,7 +241,8 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        let (expressions, wrong) = find(text.as_bytes(), true);
+        let text = text.as_bytes();
+        let (expressions, wrong) = find(text, hits(text).into_iter(), true);
         let mut out: Vec<_> = expressions
             .iter()
             .map(|e| {
@@ -298,8 +306,9 @@ mod tests {
             ("https://{{ bulla://a/b }}/x@y", false),
             ("{{ bulla://a/b }}@h", false),
         ] {
-            let (_, found) = find(text.as_bytes(), true);
-            assert_eq!(found.iter().any(|w| w.rule == Rule::UnencodedInUrl), wrong, "{text}");
+            let text = text.as_bytes();
+            let (_, found) = find(text, hits(text).into_iter(), true);
+            assert_eq!(found.iter().any(|w| w.rule == Rule::UnencodedInUrl), wrong, "{text:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Renders templates: asks for all values at once, places them, and proves each file by reading it
 //! again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use crate::Reference;
@@ -65,22 +65,25 @@ pub fn render(
 
 /// The answers to the closure of all templates.
 struct Values {
-    wanted: Vec<Reference>,
+    numbers: HashMap<Reference, usize>,
     answers: Vec<Answer>,
 }
 
 impl Values {
     fn ask(templates: &[Template], source: &dyn Source) -> Self {
-        let wanted: BTreeSet<_> =
+        let mut wanted: Vec<_> =
             templates.iter().flat_map(|t| &t.wanted).map(|wanted| &wanted.reference).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
         let wanted: Vec<_> = wanted.into_iter().cloned().collect();
         let answers = if wanted.is_empty() { Vec::new() } else { source.resolve(&wanted) };
-        Self { wanted, answers }
+        let numbers = wanted.into_iter().zip(0..).collect();
+        Self { numbers, answers }
     }
 
     /// The answer to one of the references that were asked for.
     fn answer(&self, reference: &Reference) -> Option<&Answer> {
-        self.answers.get(self.wanted.binary_search(reference).ok()?)
+        self.answers.get(*self.numbers.get(reference)?)
     }
 }
 
@@ -187,11 +190,11 @@ impl<'a> Placing<'a> {
 
     /// Which answer goes into a slot.
     fn value(&mut self, slot: &Slot) -> Option<FilledWith> {
-        let mut values = Vec::with_capacity(2);
+        let (mut value, mut other) = (None, None);
         let mut nearest = &[][..];
         for index in [Some(slot.wanted), slot.alternative].into_iter().flatten().rev() {
             match self.answers[index] {
-                Some(Answer::Value { .. }) => values.push(index),
+                Some(Answer::Value { .. }) => (value, other) = (Some(index), value),
                 Some(Answer::Missing { nearest: names }) => nearest = names,
                 Some(Answer::Failed(failure)) => {
                     if self.failures.insert(failure.clone()) {
@@ -210,23 +213,23 @@ impl<'a> Placing<'a> {
             }
         }
         let reference = |index: usize| &self.template.wanted[index].reference;
-        match values[..] {
-            [index] => Some(FilledWith::Answer(index)),
-            [] if slot.filters.contains(&Filter::Optional) => {
+        match (value, other) {
+            (Some(index), None) => Some(FilledWith::Answer(index)),
+            (Some(index), Some(other)) => {
+                let [shared, own] = [index, other].map(reference);
+                let what =
+                    format!("both {shared} and {own} could be meant here; write one of them");
+                self.pending.push(Pending::new(slot.at, Rule::AmbiguousFill, what));
+                None
+            }
+            _ if slot.filters.contains(&Filter::Optional) => {
                 Some(FilledWith::Filtered(Draft::default()))
             }
-            [] => {
+            _ => {
                 let what = format!("{} does not exist", reference(slot.wanted));
                 let mut pending = Pending::new(slot.at, Rule::Missing, what);
                 pending.nearest = nearest.to_vec();
                 self.pending.push(pending);
-                None
-            }
-            _ => {
-                let [own, shared] = [values[0], values[1]].map(reference);
-                let what =
-                    format!("both {shared} and {own} could be meant here; write one of them");
-                self.pending.push(Pending::new(slot.at, Rule::AmbiguousFill, what));
                 None
             }
         }

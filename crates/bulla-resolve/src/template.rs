@@ -1,6 +1,6 @@
 //! A file with references, taken apart: what it asks for, and where the values go.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::Reference;
@@ -160,20 +160,26 @@ impl Shape {
 }
 
 fn mixed(number: usize, role: Role, depth: usize, span: &Range<usize>) -> u64 {
-    // The finaliser of SplitMix64: any change of one field changes about half of the bits. Nobody
-    // chooses spans to make two of these meet: the bytes around the places are known to be equal.
-    [number, role as usize, depth, span.start, span.end].iter().fold(0, |sum: u64, &field| {
-        let mut z = sum.wrapping_add(field as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
+    // Odd constants, and the finaliser of SplitMix64 behind them: any change of one field changes
+    // about half of the bits. Nobody chooses spans to make two of these meet, as the bytes around the
+    // places are known to be equal.
+    let fields = [
+        (number, 0x9e37_79b9_7f4a_7c15_u64),
+        (4 * depth + role as usize, 0xd1b5_4a32_d192_ed03),
+        (span.start, 0xaef1_7502_b51e_03a5),
+        (span.end, 0x8cb9_2ba7_2f3d_8dd7),
+    ];
+    let product = |(field, odd): (usize, u64)| (field as u64 + 1).wrapping_mul(odd);
+    let mut z = fields.into_iter().map(product).fold(0, |sum: u64, p| sum.rotate_left(17) ^ p);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// The closure as it grows.
 #[derive(Default)]
 pub(crate) struct Wants {
-    known: BTreeMap<Reference, usize>,
+    known: HashMap<Reference, usize>,
     list: Vec<(bool, Origin)>,
 }
 
@@ -209,6 +215,8 @@ struct Reading<'a> {
     src: &'a [u8],
     /// Where references stand in the file as it is written.
     hits: Vec<usize>,
+    /// How many of them lie before the scalar that was read last.
+    passed: usize,
     places: Vec<Place>,
     pending: Vec<Pending>,
     wanted: Wants,
@@ -220,6 +228,7 @@ impl<'a> Reading<'a> {
         Self {
             src,
             hits: expression::hits(src),
+            passed: 0,
             places: Vec::new(),
             pending: Vec::new(),
             wanted: Wants::default(),
@@ -245,7 +254,7 @@ impl<'a> Reading<'a> {
     fn read(&mut self, format: Format, fill: bool) {
         let syntax = format.syntax();
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
-        if expression::in_utf16(self.src) || (utf16 && fill) {
+        if (self.hits.is_empty() && expression::in_utf16(self.src)) || (utf16 && fill) {
             return self.reject_utf16();
         }
         // A file in which nothing can be replaced is copied, even one that does not parse.
@@ -298,40 +307,60 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether it is worth while to look for references in a scalar.
-    fn may_hold(&self, scalar: &Scalar) -> bool {
-        let range = match &scalar.text {
-            Text::Verbatim(range) => range,
-            Text::Opaque => return expression::has_letters(&self.src[scalar.span.clone()]),
-            Text::Decoded(text) => return expression::find_stray(text).next().is_some(),
-        };
-        let first = self.hits.partition_point(|&hit| hit < range.start);
-        self.hits.get(first).is_some_and(|&hit| hit < range.end)
+    fn may_hold(&mut self, scalar: &Scalar) -> bool {
+        match &scalar.text {
+            Text::Verbatim(range) => {
+                let first = self.first_hit(range.start);
+                self.hits.get(first).is_some_and(|&hit| hit < range.end)
+            }
+            Text::Opaque => expression::has_letters(&self.src[scalar.span.clone()]),
+            Text::Decoded(text) => expression::has_hits(text),
+        }
     }
 
+    /// The number of the first hit at `at` or behind it. This is asked for more or less in order.
+    fn first_hit(&mut self, at: usize) -> usize {
+        if self.passed > 0 && self.hits[self.passed - 1] >= at {
+            self.passed = self.hits.partition_point(|&hit| hit < at);
+        }
+        while self.hits.get(self.passed).is_some_and(|&hit| hit < at) {
+            self.passed += 1;
+        }
+        self.passed
+    }
+
+    /// The hits in the text of a scalar, as offsets into it.
+    fn hits_in(&mut self, text: &Text) -> Vec<usize> {
+        match text {
+            Text::Verbatim(range) => {
+                let first = self.first_hit(range.start);
+                let hits = self.hits[first..].iter().take_while(|&&hit| hit < range.end);
+                hits.map(|hit| hit - range.start).collect()
+            }
+            Text::Decoded(text) => expression::hits(text),
+            Text::Opaque => Vec::new(),
+        }
+    }
+
+    /// Looks for references in a scalar that can be replaced, or finds fault with those in others.
     fn search(&mut self, syntax: &dyn Syntax, number: usize, scalar: &Scalar) {
-        let text = scalar.text.bytes(self.src);
         let offset = |at: usize| match &scalar.text {
             Text::Verbatim(range) => range.start + at,
             _ => scalar.span.start,
         };
+        let hits = self.hits_in(&scalar.text);
         if scalar.role != Role::Value || matches!(scalar.text, Text::Opaque) {
-            let mut strays: Vec<_> = match &scalar.text {
-                Text::Opaque => {
-                    let raw = &self.src[scalar.span.clone()];
-                    expression::find_escaped(raw).map(|at| scalar.span.start + at).collect()
-                }
-                Text::Verbatim(_) => expression::find_stray(text).map(offset).collect(),
-                // All of them are at the start of the scalar then, so one will do.
-                Text::Decoded(_) => vec![scalar.span.start],
-            };
-            strays.sort_unstable();
-            for at in strays {
+            let raw = &self.src[scalar.span.clone()];
+            let escaped = expression::find_escaped(raw).map(|at| scalar.span.start + at);
+            let escaped = escaped.filter(|_| matches!(scalar.text, Text::Opaque));
+            for at in hits.into_iter().map(offset).chain(escaped) {
                 let wrong = expression::stray(at);
                 self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
             }
             return;
         }
-        let (expressions, wrong) = expression::find(text, syntax.resolves_bare());
+        let text = scalar.text.bytes(self.src);
+        let (expressions, wrong) = expression::find(text, hits.into_iter(), syntax.resolves_bare());
         let whole = matches!(&expressions[..], [only] if only.span == (0..text.len()));
         for wrong in wrong {
             self.pending.push(Pending::new(offset(wrong.at), wrong.rule, wrong.what));

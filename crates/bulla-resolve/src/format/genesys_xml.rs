@@ -20,7 +20,7 @@ pub(super) struct GenesysXml;
 impl Syntax for GenesysXml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let text = utf8(src)?;
-        if let Some(at) = declared_otherwise(text).filter(|_| !text.is_ascii()) {
+        if let Some(at) = declared_otherwise(src).filter(|_| !text.is_ascii()) {
             let what = "the file declares another encoding than UTF-8 and is not ASCII";
             return Err(Malformed { at, rule: Rule::WrongEncoding, what });
         }
@@ -34,7 +34,7 @@ impl Syntax for GenesysXml {
         content: &Content<'_>,
         out: &mut Output,
     ) -> Result<(), Refusal> {
-        let ascii = declared_otherwise(utf8(src).unwrap_or_default()).is_some();
+        let ascii = declared_otherwise(src).is_some();
         let place = Place::of(src, &span);
         match place {
             Place::CharacterData => check_character_data(&content.joined())?,
@@ -279,8 +279,11 @@ fn check_character_data(content: &Draft) -> Result<(), Refusal> {
 }
 
 /// Where the file declares an encoding other than UTF-8, if it does.
-fn declared_otherwise(text: &str) -> Option<usize> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+fn declared_otherwise(src: &[u8]) -> Option<usize> {
+    /// No declaration is longer; only its beginning is looked at, as this is done for every place.
+    const LONGEST: usize = 256;
+    let text = String::from_utf8_lossy(&src[..src.len().min(LONGEST)]);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let declaration = text.strip_prefix("<?xml")?.split_once("?>")?.0;
     let at = declaration.find("encoding")?;
     let value = declaration[at..].split(['"', '\'']).nth(1)?;
