@@ -475,6 +475,8 @@ class Row:
             self.kept.append((version, cursor.take(32, "hash of its row")))
         versions = [version for version, _ in self.kept]
         demand(versions == sorted(set(versions)), "row", "kept versions are not ascending")
+        earlier = all(version < self.version for version in versions)
+        demand(earlier, "row", "a kept version is not earlier than the row's")
         self.plain_head = row[: cursor.at]
         self.box = cursor.take(len(row) - cursor.at, "box")
         demand(len(self.box) >= BOX_OVERHEAD, "row", "a box is too short")
@@ -646,8 +648,8 @@ def check_content(record, keys, id):
     demand(record["schema"] == RECORD_SCHEMA, "content", "the record's schema is 0")
     name = record["name"]
     demand(entry_id(keys, name) == id, "content", "the record has the name of another entry")
-    if name == LEDGER_NAME:
-        demand(record["body"] == "system", "content", "the vault's own record is an entry")
+    if name.startswith("\0"):
+        demand(record["body"] == "system", "content", "a record of the vault's own is an entry")
         return
     demand(record["body"] != "system", "content", "an entry is a record of the vault")
     demand(is_entry_name(name), "content", "the entry's name is not allowed")
@@ -661,19 +663,21 @@ def check_content(record, keys, id):
 
 
 def is_entry_name(name):
-    return len(name.encode("utf-8")) <= NAME_LIMIT and all(
-        is_segment(segment) for segment in name.split("/")
+    segments = name.split("/")
+    return (
+        len(name.encode("utf-8")) <= NAME_LIMIT
+        and all(segment not in ("", ".", "..") for segment in segments)
+        and is_plain(name)
     )
 
 
 def is_field_name(name):
-    return len(name.encode("utf-8")) <= FIELD_NAME_LIMIT and "/" not in name and is_segment(name)
+    return len(name.encode("utf-8")) <= FIELD_NAME_LIMIT and "/" not in name and is_entry_name(name)
 
 
-def is_segment(text):
+def is_plain(text):
     return (
-        text not in ("", ".", "..")
-        and not text.startswith("-")
+        not text.startswith("-")
         and text == text.strip()
         and unicodedata.is_normalized("NFC", text)
         and not INVISIBLE.search(text)
@@ -865,7 +869,7 @@ class Vault:
         plaintext = open_box(self.keys["data"], row.binding(self.head.vault_id, id), row.box)
         record, _ = decode_record(unpad(plaintext))
         check_content(record, self.keys, id)
-        if record["body"] == "system":
+        if record["name"] == LEDGER_NAME:
             record["ledger"], _ = decode_ledger(unpad(record.pop("bytes")))
         record["version"] = row.version
         record["seq"] = row.seq
@@ -897,7 +901,7 @@ class Vault:
         return entries
 
     def check_owners(self, entries):
-        ledgers = [entry["ledger"] for entry in entries if entry["body"] == "system"]
+        ledgers = [entry["ledger"] for entry in entries if entry["name"] == LEDGER_NAME]
         demand(len(ledgers) == 1, "row", "the vault's own record is missing")
         owners = sorted(owner["slot id"] for owner in ledgers[0]["owners"])
         slots = sorted(slot.id for slot in self.keyring.slots)
@@ -1320,7 +1324,7 @@ def run_vault(arguments):
     else:
         rows = sum(len(table) for table in vault.tables.values())
         kept = sum(len(entry["kept"]) for entry in entries)
-        names = len(entries) - 1
+        names = sum(entry["body"] != "system" for entry in entries)
         print(f"pin {vault.keyring.pin.hex()}")
         print(f"epoch {vault.head.epoch}, key epoch {vault.head.key_epoch}")
         print(f"{rows} rows verified: {names} names, {kept} kept versions")
@@ -1329,7 +1333,7 @@ def run_vault(arguments):
 
 def listing(vault, entries):
     """What a vault holds, secrets included. Bytes are in hexadecimal."""
-    ledger = next(entry["ledger"] for entry in entries if entry["body"] == "system")
+    ledger = next(entry["ledger"] for entry in entries if entry["name"] == LEDGER_NAME)
     named = sorted(
         (entry for entry in entries if entry["body"] != "system"), key=lambda e: e["name"]
     )
