@@ -139,7 +139,7 @@ pub enum Reason {
 const SYNCED_EACH: usize = if cfg!(target_os = "linux") { 16 } else { usize::MAX };
 
 /// The device and number of a file.
-type Id = (u64, u64);
+type Id = (i128, u64);
 
 /// The files while they are being replaced. What is left over when it is dropped is removed.
 struct Transaction {
@@ -248,7 +248,7 @@ impl Staged {
             }
         }
         if let Some(wanted) = target.mode {
-            mode = Mode::from_raw_mode(wanted & 0o777);
+            mode = Mode::from_raw_mode((wanted & 0o777) as rustix::fs::RawMode);
         }
         Ok(Self {
             path: path.to_owned(),
@@ -404,7 +404,8 @@ fn io_error(path: &Path, step: &'static str, error: impl Into<io::Error>) -> Wri
 }
 
 fn id(stat: &Stat) -> Id {
-    (stat.st_dev, stat.st_ino)
+    // A device is an `i32` on some systems and a `u64` on others.
+    (i128::from(stat.st_dev), stat.st_ino)
 }
 
 /// A name that nobody can guess or has already, for a file beside its target.

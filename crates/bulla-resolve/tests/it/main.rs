@@ -9,6 +9,8 @@ mod adopt;
 mod bounds;
 /// Templates, values, and what they render to or what is wrong with them.
 mod cases;
+/// The page that documents all this.
+mod docs;
 /// Reading templates and replacing files.
 mod files;
 /// Nasty values, judged by the programs that read such files.
