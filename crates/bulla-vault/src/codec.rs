@@ -12,7 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::padding::{MAX_PADDED, PREFIX, padded_len};
 
-const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_PADDED>> =
+/// What decoding may claim. Bincode counts what values take in memory, and a field of 5 bytes takes
+/// 56: everything that fits into 16 MiB when it is written has to fit when it is read.
+const MAX_CLAIM: usize = 16 * MAX_PADDED;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_CLAIM>> =
     bincode::config::standard().with_limit();
 
 /// The value does not fit into 16 MiB.

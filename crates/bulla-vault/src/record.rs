@@ -3,6 +3,8 @@
 //! The types of the record are separate from those in memory: a change to one of them shows here,
 //! where it is converted, and not silently on disk.
 
+use std::collections::BTreeSet;
+
 use bincode::{BorrowDecode, Encode};
 use zeroize::Zeroizing;
 
@@ -334,9 +336,10 @@ impl Entry {
             token_state: token_state
                 .map(|(schema, bytes)| TokenState { schema, bytes: Secret::copied_from(bytes) }),
         };
+        let mut names = BTreeSet::new();
         for FieldOnDisk { name, value, public, expires } in fields {
             let canonical = FieldName::new(name).map_err(|_| RecordFault::Content)?;
-            if canonical.as_str() != name || entry.field(&canonical).is_some() {
+            if canonical.as_str() != name || !names.insert(name) {
                 return Err(RecordFault::Content);
             }
             entry.fields.push(Field {

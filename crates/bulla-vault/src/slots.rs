@@ -358,7 +358,7 @@ impl Ledger {
                 DecodeFault::Padding => ReadError::Tampered(Part::Padding),
                 DecodeFault::Encoding => ReadError::Tampered(Part::Encoding),
             })?;
-        let owners = owners
+        let owners: Vec<Owner> = owners
             .into_iter()
             .map(|OwnerOnDisk { id, label, recipient, added }| {
                 let recipient = recipient
@@ -367,6 +367,13 @@ impl Ledger {
                 Ok(Owner { id, label: label.to_owned(), recipient, added })
             })
             .collect::<Result<_, ReadError>>()?;
+        let unique = owners.iter().enumerate().all(|(index, owner)| {
+            check_label(&owner.label).is_ok()
+                && owners[..index].iter().all(|o| o.id != owner.id && o.label != owner.label)
+        });
+        if !unique {
+            return Err(CONTENT);
+        }
         Ok(Self { owners, events: events.into_iter().map(SlotEvent::from_disk).collect() })
     }
 }

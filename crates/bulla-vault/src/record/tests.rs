@@ -269,3 +269,31 @@ fn only_a_secret_has_a_password() {
     assert!(Entry::new(Kind::Mailbox).set(field()).is_err());
     assert!(Entry::new(Kind::OauthClient).set(field()).is_err());
 }
+
+/// Records within 45 bytes of the cap were once written and could not be read again, because
+/// bincode counts each length as eight bytes.
+#[test]
+fn what_just_fits_is_read_again() {
+    let with = |fields: Vec<(String, usize)>| {
+        let mut record = simple();
+        let mut entry = Entry::new(Kind::Secret);
+        for (name, len) in fields {
+            let value = Secret::new(vec![7; len]);
+            let name = FieldName::new(&name).unwrap();
+            entry.fields.push(Field { name, value, public: false, expires: None });
+        }
+        record.body = Body::Live(entry);
+        record
+    };
+    let mut fitted = 0;
+    for len in crate::padding::MAX_PADDED - 64..crate::padding::MAX_PADDED - 40 {
+        if let Ok(padded) = with(vec![("f".to_owned(), len)]).encode() {
+            fitted += 1;
+            assert!(Record::decode(&padded).is_ok(), "{len}");
+        }
+    }
+    assert!(fitted > 0);
+    // As many fields as possible take the most memory for their bytes.
+    let many = (0..50_000).map(|n| (format!("{n:x}"), 0)).collect();
+    assert!(Record::decode(&with(many).encode().unwrap()).is_ok());
+}
