@@ -32,12 +32,19 @@ impl Syntax for Yaml {
             match event {
                 Event::Scalar(decoded, style, anchor, tag) => {
                     let role = nodes.node();
-                    let mut start = token_start(text, place.byte(marks.start.index()));
-                    let end = place.byte(marks.end.index()).max(start);
-                    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                    if is_block && anchor == 0 && tag.is_none() {
-                        start = block_start(text, start);
+                    let mut start = place.byte(marks.start.index());
+                    let end = place.byte(marks.end.index());
+                    if anchor != 0 || tag.is_some() {
+                        start = token_start(text, start);
+                    } else if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                        // At the end of a file, a block without content begins at its header.
+                        let is_header = text[start..].starts_with(['|', '>'])
+                            && decoded.bytes().all(|b| b == b'\n');
+                        if !is_header {
+                            start = block_start(text, start);
+                        }
                     }
+                    let end = end.max(start);
                     let token = Token { text, start, end, decoded: &decoded };
                     let (span, inner) = token.read(style);
                     found(Scalar {
@@ -132,6 +139,9 @@ struct Token<'a> {
     decoded: &'a str,
 }
 
+/// What YAML takes for white space; others are content.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// What a token decodes to.
 enum Inner {
     Decoded,
@@ -144,7 +154,7 @@ impl Token<'_> {
         let start = self.start;
         match style {
             ScalarStyle::Plain => {
-                let end = start + self.text[start..self.end].trim_end().len();
+                let end = start + self.text[start..self.end].trim_end_matches(BLANKS).len();
                 // An empty scalar may be given as `~`, or lie before a comment.
                 if self.decoded.is_empty() || end == start {
                     return (start..start, Inner::Verbatim(start..start));
@@ -159,9 +169,10 @@ impl Token<'_> {
             }
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 // Blank lines at the end stay outside, so that whatever replaces the block ends
-                // where its last line did.
-                let end = start + self.text[start..self.end].trim_end().len();
-                (start..end, Inner::Decoded)
+                // where its last line did. Blanks at the end of that line are a part of it.
+                let end = start + self.text[start..self.end].trim_end_matches(BLANKS).len();
+                let line = self.text[end..self.end].split(['\r', '\n']).next();
+                (start..end + line.map_or(0, str::len), Inner::Decoded)
             }
         }
     }
@@ -202,7 +213,8 @@ fn closing(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// Skips the tag and anchor of a node, and the blanks, line ends and comments behind them.
+/// Skips the tag and anchor that a node begins with, and the blanks, line ends and comments behind
+/// them.
 fn token_start(text: &str, at: usize) -> usize {
     let bytes = text.as_bytes();
     let mut start = at;

@@ -392,6 +392,29 @@ fn json_and_yaml_carry_every_text() {
     }
 }
 
+const YAML_NODES: &[&str] = &[
+    "K:\n",
+    "K: # none\n",
+    "K: bulla://a/b\n",
+    "K: bulla://a/b # c\n",
+    "K: \"bulla://a/b\"\n",
+    "K: '{{ bulla://a/b }}'  # \u{e9}\n",
+    "K: |\n  {{ bulla://a/b }}\n",
+    "K: |-\n  a\n  {{ bulla://a/b }}\n\n",
+    "K: |+\n  ((bulla://a/b))\n\n\n",
+    "K: >\n  a\n  ((bulla://a/b))\n  c\n",
+    "K: |\n",
+    "K: &K \u{e9}\u{1f511}\n",
+    "K: !!str\n",
+    "K: {a, b: , c: bulla://a/b}\n",
+    "K: [ ~ , bulla://a/b]\n",
+    "K:\n- bulla://a/b\n-\n- - bulla://a/b\n  -\n",
+    "? K\n",
+    "? K\n: bulla://a/b\n",
+    "# bulla://a/b\n\n",
+    "K: a\n  ((bulla://a/b))\n\n  c\n",
+];
+
 proptest! {
     #[test]
     fn every_value_is_carried_or_refused(
@@ -410,6 +433,23 @@ proptest! {
         ] {
             rendered(format, &template.replace('V', "bulla://a/b"), &value);
         }
+    }
+
+    /// Whatever stands around a place, its value is carried: the proof finds nothing else moved.
+    #[test]
+    fn neighbours_of_a_place_do_not_matter(
+        nodes in prop::collection::vec(0..YAML_NODES.len(), 1..8),
+        crlf: bool,
+        value in "[ -~\\n\u{e9}]{0,8}",
+    ) {
+        let mut file = String::new();
+        for (number, node) in nodes.into_iter().enumerate() {
+            file += &YAML_NODES[node].replace('K', &format!("k{number}"));
+        }
+        if crlf {
+            file = file.replace('\n', "\r\n");
+        }
+        prop_assert!(rendered(Format::Yaml, &file, value.as_bytes()).is_some());
     }
 
     #[test]
