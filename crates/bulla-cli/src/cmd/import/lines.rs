@@ -11,7 +11,7 @@
 //! names and texts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -19,7 +19,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret, TokenState};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::malformed;
@@ -45,7 +46,38 @@ struct Line<'a> {
 enum Fields<'a> {
     #[serde(borrow)]
     List(Vec<LineField<'a>>),
-    Texts(BTreeMap<String, String>),
+    Texts(Texts),
+}
+
+/// An object of names and texts, with what is there twice: readers of JSON differ on which counts.
+struct Texts(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of names and texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    texts.push(pair);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, text)| (name, text)))
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -151,7 +183,7 @@ fn each_line(
 }
 
 fn parse(line: &[u8]) -> Result<(EntryName, Entry), Failure> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
+    let line: Line<'_> = serde_json::from_slice(line.trim_ascii_end()).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "not an entry",
             _ => "not JSON",
@@ -163,7 +195,7 @@ fn parse(line: &[u8]) -> Result<(EntryName, Entry), Failure> {
         .ok_or_else(|| malformed("a kind is secret, oauth-client or mailbox"))?;
     let mut entry = Entry::new(kind);
     match line.fields {
-        Fields::Texts(texts) => {
+        Fields::Texts(Texts(texts)) => {
             for (name, value) in texts {
                 add(&mut entry, &name, Secret::new(value.into_bytes()), false, None)?;
             }
