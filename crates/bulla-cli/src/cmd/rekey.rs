@@ -80,7 +80,7 @@ fn rekey(
         .note("the vault key is changed; old copies of the vault stay open to old slots");
     if !context.printer.json {
         context.printer.line(format_args!("pin    {}", done.pin))?;
-    } else if remove.is_none() {
+    } else {
         let value = json!({"pin": done.pin.to_string(), "dropped": done.dropped});
         context.printer.value(&value)?;
     }
