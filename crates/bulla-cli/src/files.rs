@@ -82,6 +82,18 @@ pub(crate) fn read_at_most(
     }
 }
 
+/// What is to be made needs a folder that is there: a path with a slip in it is no reason to make
+/// one.
+pub(crate) fn folder_is_there(path: &Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            let fact = format!("there is no folder {}", folder.display());
+            Err(Failure::new(Exit::Missing, "no-folder", fact))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn unsafe_file(path: &Path, what: &str) -> Failure {
     Failure::new(Exit::Failed, "unsafe-file", format!("{} {what}", path.display()))
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::files::folder_is_there;
 use crate::memory::MemoryFile;
 use crate::progress::Progress;
 use crate::unlock::{self, Proof};
@@ -55,6 +56,7 @@ fn create(context: &Context, file: &std::path::Path) -> Done {
     let store = context.store()?;
     // What cannot be a vault is not worth a copy.
     LockedVault::find(&store, &context.random)?;
+    folder_is_there(file)?;
     store.backup_to(file).map_err(|error| Failure::from(error).about(file.display()))?;
     context.printer.note(format_args!(
         "{} is a backup; `bulla backup verify` opens it and looks at all of it",
@@ -78,6 +80,7 @@ fn restore(context: &Context, file: &std::path::Path) -> Done {
     if context.global.vault.is_none() {
         super::init::make_default_folder(&path)?;
     }
+    folder_is_there(&path)?;
     store.backup_to(&path).map_err(|error| Failure::from(error).about(path.display()))?;
     context.printer.note(format_args!("{} is restored", path.display()));
     context.printer.note(

@@ -12,6 +12,7 @@ use super::Done;
 use super::slot::{KdfArgs, read_recipient};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::files::folder_is_there;
 use crate::memory::MemoryFile;
 use crate::{prompt, tty, unlock};
 
@@ -33,9 +34,6 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
     let path = context.vault_path()?;
     if path.symlink_metadata().is_ok() {
         return Err(exists(&path));
-    }
-    if context.global.vault.is_none() {
-        make_default_folder(&path)?;
     }
     let recipient = args.recipient.as_deref().map(read_recipient).transpose()?;
     let passphrase = match &recipient {
@@ -59,6 +57,10 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
         (None, None) => unreachable!("one of them was read"),
     };
 
+    if context.global.vault.is_none() {
+        make_default_folder(&path)?;
+    }
+    folder_is_there(&path)?;
     let made = SqliteStore::create_with(&path, context.store_options(), |store| {
         let stamp = context.stamp(None);
         let vault = Vault::create(store, &context.random, &args.label, &slot, stamp)?;
