@@ -84,7 +84,7 @@ fn left_over(context: &Context) -> Finding {
         .map(|entry| entry.path())
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(".bulla-") && name.ends_with(".new")
+            name.starts_with(".bulla-") && name.contains(".new")
         })
         .map(|path| path.display().to_string())
         .collect();
