@@ -75,6 +75,7 @@ impl Failure {
     /// A failure of an operation on a file.
     pub(crate) fn file(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Exit::Conflict,
             std::io::ErrorKind::NotFound => Exit::Missing,
             _ => Exit::Failed,
         };

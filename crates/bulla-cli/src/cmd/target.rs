@@ -63,6 +63,9 @@ pub(crate) fn find_live(
             Err(missing(format_args!("`{name}` was renamed"))
                 .hint(format_args!("it is `{to}` now")))
         }
+        Some(removed) if version.is_none() && removed.kept.is_empty() => {
+            Err(missing(format_args!("`{name}` was removed with all its versions")))
+        }
         Some(_) => Err(missing(format_args!("`{name}` was removed"))
             .hint(format_args!("`bulla log {name}` shows what can be brought back"))),
         None if version.is_some() && snapshot.find(name)?.is_some() => {
