@@ -229,9 +229,7 @@ impl Command {
         ended: &Ended,
     ) -> Result<(), String> {
         let is_known = |name: &Path| {
-            known.iter().any(|known| name == Path::new(known))
-                || name.ends_with("identity")
-                || name == Path::new("passphrase")
+            known.iter().any(|known| name == Path::new(known)) || home.is_key_file(name)
         };
         for (path, seen) in SECRETS.find_in_files(home.path()) {
             let name = path.strip_prefix(home.path()).unwrap();

@@ -116,7 +116,7 @@ impl Home {
     /// Some other command. It gets a session without a terminal, and ends after two minutes.
     pub(crate) fn command(&self, program: &str) -> Run {
         let mut command = Command::new("setsid");
-        command.args(["timeout", "--foreground", "--signal=KILL", "120", program]);
+        command.args(["timeout", "--signal=KILL", "120", program]);
         self.set(&mut command);
         Run { command, stdin: Vec::new() }
     }
@@ -159,13 +159,18 @@ impl Home {
         state
     }
 
+    /// Whether a file is there to hold a key.
+    pub(crate) fn is_key_file(&self, name: &Path) -> bool {
+        name == Path::new("passphrase")
+            || fs::read(self.path().join(name)).is_ok_and(|bytes| bytes.starts_with(b"# made by"))
+    }
+
     /// Panics if a secret lies anywhere below the home but in these files.
     pub(crate) fn holds_no_secret_but_in(&self, names: &[&str]) {
         for (path, seen) in SECRETS.find_in_files(self.path()) {
             let name = path.strip_prefix(self.path()).unwrap();
-            let meant = name.ends_with("identity") || name == Path::new("passphrase");
             assert!(
-                meant || names.iter().any(|allowed| name == Path::new(allowed)),
+                self.is_key_file(name) || names.iter().any(|allowed| name == Path::new(allowed)),
                 "{} holds {} at {}",
                 name.display(),
                 seen.what,
