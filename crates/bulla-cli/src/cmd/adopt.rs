@@ -84,7 +84,11 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
     if left.is_empty() {
         return Ok(Exit::Done);
     }
-    Err(several(context, left.into_iter().map(Failure::from).collect()))
+    let stays = |problem| {
+        let failure = Failure { hints: Vec::new(), ..Failure::from(problem) };
+        failure.hint("write it without escapes or in another style, then adopt again")
+    };
+    Err(several(context, left.into_iter().map(stays).collect()))
 }
 
 fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
@@ -281,10 +285,10 @@ fn write_templates(context: &Context, jobs: &[Job]) -> Result<(), Failure> {
         .zip(&templates)
         .map(|(path, contents)| Target { path, contents, mode: None, owner: None })
         .collect();
-    let vault = context.vault_path().ok();
+    let own: Vec<_> = context.vault_path().into_iter().chain(unlock::key_files(context)).collect();
     let sources = jobs.iter().filter(|job| job.target.as_ref() != Some(&job.source));
-    let protected: Vec<&Path> =
-        sources.map(|job| job.source.as_path()).chain(vault.as_deref()).collect();
+    let protected: Vec<_> =
+        sources.map(|job| &job.source).chain(&own).map(PathBuf::as_path).collect();
     write_all(&targets, &protected).map_err(|errors| {
         made.take_back();
         let failures = errors.into_iter().map(Failure::from);
