@@ -922,6 +922,7 @@ def check_memory(head, expected):
         return
     demand(head.incarnation == memory["incarnation"], "restored", "another incarnation")
     demand(head.epoch >= memory["epoch"], "rolled-back", "the vault is older than remembered")
+    demand(head.key_epoch >= memory["key_epoch"], "rolled-back", "its key is older than remembered")
     demand(
         head.epoch > memory["epoch"] or head.root == memory["root"],
         "forked",
@@ -1174,6 +1175,7 @@ def parse_memory(text):
         "incarnation": bytes.fromhex(parts[3]),
         "epoch": int(parts[4]),
         "root": bytes.fromhex(parts[5]),
+        "key_epoch": int(parts[6]),
         "pin": bytes.fromhex(parts[7]),
     }
 

@@ -129,6 +129,9 @@ impl Snapshot<'_> {
     pub fn slots(&self) -> Result<Vec<SlotInfo>, ReadError> {
         let keyring = current_keyring(self.rows())?;
         let ledger = Ledger::read(self.rows())?;
+        if ledger.owners.len() != keyring.slots.len() {
+            return Err(ReadError::Tampered(Part::Content));
+        }
         keyring
             .slots
             .iter()

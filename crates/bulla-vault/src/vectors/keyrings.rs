@@ -212,6 +212,14 @@ pub(super) const VECTORS: &[Named] = &[
         let comment = "the keyring is the one from before a slot was added";
         forge.vector(comment, "keyring-hash")
     }),
+    ("keyring-owner-without-slot", || {
+        let mut forge = Forge::by_passphrase("bare", |vault| {
+            let friend = identity("friend").recipient();
+            vault.add_slot("friend", &NewSlot::Recipient(&friend), at(2)).unwrap();
+        });
+        forge.rewrite_slots(&Forge::bare().passphrase_slots());
+        forge.vector("the vault's own record knows a slot that is not there", "content")
+    }),
     ("keyring-slot-without-owner", || {
         let mut forge = Forge::bare();
         let mut slots = forge.passphrase_slots();

@@ -3,7 +3,8 @@
 use bulla_testkit::vectors::Vector;
 
 use super::Named;
-use super::forge::{Forge, at, put, secret};
+use super::forge::{Forge, PASSPHRASE, at, cheap, passphrase, put, secret};
+use crate::{OwnSlot, Vault};
 
 pub(super) const VECTORS: &[Named] = &[
     ("memory-of-this-state", || recalled("the state that was seen last", "success", two(), two())),
@@ -12,6 +13,10 @@ pub(super) const VECTORS: &[Named] = &[
         recalled("the vault is as it was before the last commit", "rolled-back", two(), one())
     }),
     ("memory-forked", || recalled("the same epoch, and another root", "forked", two(), aside())),
+    ("memory-of-a-later-key", || {
+        let comment = "somebody went on with the key from before a rekey: the epoch is higher";
+        recalled(comment, "rolled-back", rekeyed(), went_on())
+    }),
     ("memory-restored", || {
         recalled("the vault was adopted from a copy", "restored", two(), adopted(two_commits))
     }),
@@ -51,14 +56,31 @@ fn aside() -> Forge {
     })
 }
 
-fn adopted(story: fn(&mut crate::Vault<'_>)) -> Forge {
+fn rekeyed() -> Forge {
+    let phrase = passphrase(PASSPHRASE.as_bytes());
+    Forge::by_passphrase("memory", |vault| {
+        put(vault, "a", secret("1"), 10);
+        let own = OwnSlot::Passphrase(&phrase, cheap());
+        vault.rekey(&own, None, at(20), &mut |_, _| {}).unwrap();
+    })
+}
+
+/// The vault of before [`rekeyed`], with two more commits.
+fn went_on() -> Forge {
+    Forge::by_passphrase("memory", |vault| {
+        two_commits(vault);
+        put(vault, "a", secret("3"), 30);
+    })
+}
+
+fn adopted(story: fn(&mut Vault<'_>)) -> Forge {
     Forge::by_passphrase("memory", |vault| {
         story(vault);
         vault.write(at(30)).unwrap().adopt().unwrap();
     })
 }
 
-fn two_commits(vault: &mut crate::Vault<'_>) {
+fn two_commits(vault: &mut Vault<'_>) {
     put(vault, "a", secret("1"), 10);
     put(vault, "a", secret("2"), 20);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bulla_testkit::hostile::{HostileStore, Lie, Recording};
 use bulla_vault::store::{MemoryStore, Store};
 use bulla_vault::{
-    Expect, LockedVault, OpenError, OpenedKey, ReadError, Remembered, SystemRandom, Unlock, Vault,
-    WriteError,
+    Expect, Identity, LockedVault, NewSlot, OpenError, OpenedKey, OwnSlot, ReadError, Remembered,
+    SystemRandom, Unlock, Vault, WriteError,
 };
 
 use crate::common::*;
@@ -61,6 +61,40 @@ fn two_futures_of_one_past_are_a_fork() {
     // The other future may be longer: then nothing tells them apart, but for the epoch.
     set(&elsewhere, "a", "further");
     assert!(opened(&*copy, &key, &remembering(vault.remembered())).is_ok());
+}
+
+/// Who was removed still has the old key, and could write with it under epochs as high as he likes.
+#[test]
+fn who_was_removed_cannot_go_on_with_the_old_key() {
+    let (friend, leaver) =
+        (Identity::generate(&SystemRandom).unwrap(), Identity::generate(&SystemRandom).unwrap());
+    let store = MemoryStore::new();
+    let mut vault = create_for(&store, &friend);
+    let recipient = leaver.recipient();
+    vault.add_slot("leaver", &NewSlot::Recipient(&recipient), at(2)).unwrap();
+    let old_pin = vault.pin();
+    let kept = store_of(&Recording::of(&store).unwrap());
+    vault.rekey(&OwnSlot::Identity, Some("leaver"), at(3), &mut |_, _| {}).unwrap();
+    let remembered = vault.remembered();
+
+    let leavers = open_by(&*kept, &leaver, old_pin).ok().unwrap();
+    for _ in 0..5 {
+        set(&leavers, "a", "forged");
+    }
+    assert!(leavers.remembered().epoch() > remembered.epoch());
+    // The friend's old slot is still in that copy.
+    let mut expect = remembering(remembered.clone());
+    let identities = [Identity::parse(&friend.to_text()).unwrap()];
+    let unlock = |expect: &Expect| {
+        LockedVault::find(&*kept, &SystemRandom)
+            .and_then(|found| found.unlock(Unlock::Identities(&identities), expect))
+            .err()
+    };
+    assert!(matches!(unlock(&expect), Some(OpenError::OtherPin { .. })));
+    // Even for somebody who accepts the old pin the key epoch tells.
+    expect.pins = vec![old_pin];
+    let shown = unlock(&expect).unwrap();
+    assert!(matches!(shown, OpenError::RolledBack { .. }), "{shown}");
 }
 
 #[test]

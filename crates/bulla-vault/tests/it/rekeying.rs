@@ -111,6 +111,24 @@ fn a_removed_identity_opens_nothing_and_the_pin_changes() {
     );
 }
 
+/// The old tree is taken away: where the new one has no node, none of the old may stay.
+#[test]
+fn no_node_of_the_old_tree_is_left() {
+    let identity = Identity::generate(&SystemRandom).unwrap();
+    let store = MemoryStore::new();
+    let mut vault = create_for(&store, &identity);
+    let mut batch = vault.write(at(2)).unwrap();
+    for number in 0..34 {
+        batch.put(&name(&format!("entry-{number}")), secret("x"), None).unwrap();
+    }
+    batch.commit().unwrap();
+    // About two of the sixteen buckets are empty, and each time they are others.
+    for _ in 0..8 {
+        vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_, _| {}).unwrap();
+        assert_eq!(sound_contents(&vault).len(), 34);
+    }
+}
+
 #[test]
 fn nobody_locks_himself_out() {
     let (friend, leaver) = two_identities();
