@@ -30,6 +30,12 @@ pub(crate) enum From<'a> {
 pub(crate) fn value(context: &Context, what: &str, from: From<'_>) -> Result<Secret, Failure> {
     match from {
         From::File(path) => file(path, MAX_VALUE),
+        // A closed standard input is the null device by the time we see it. An empty secret is never
+        // meant by that, only by an empty pipe or file.
+        From::ExactStdin | From::Whatever if stdin_is_null() => {
+            Err(Failure::new(Exit::Usage, "no-input", format!("nothing was given for {what}"))
+                .hint("pipe the value in, or give --from-file"))
+        }
         From::ExactStdin => stdin(),
         From::Whatever if !std::io::stdin().is_terminal() => {
             let (secret, cut) = without_final_newline(stdin()?);
@@ -70,6 +76,15 @@ pub(crate) fn file(path: &Path, max: usize) -> Result<Secret, Failure> {
 
 fn stdin() -> Result<Secret, Failure> {
     read_at_most(&mut std::io::stdin().lock(), Path::new("standard input"), MAX_VALUE)
+}
+
+fn stdin_is_null() -> bool {
+    let device = |stat: rustix::fs::Stat| {
+        let special = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        (special == rustix::fs::FileType::CharacterDevice).then_some(stat.st_rdev)
+    };
+    let input = rustix::fs::fstat(std::io::stdin()).ok().and_then(device);
+    input.is_some() && input == rustix::fs::stat("/dev/null").ok().and_then(device)
 }
 
 /// Takes one line feed off the end, as `echo` puts it there; tells whether there was one.

@@ -1,7 +1,7 @@
 //! The vault as a source of values for the resolver.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bulla_resolve::{Answer, FailureKind, Pin, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -9,11 +9,13 @@ use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 /// Answers references from one snapshot of a vault.
 pub(crate) struct VaultSource<'v> {
     snapshot: &'v Snapshot<'v>,
-    names: OnceCell<BTreeSet<String>>,
+    names: OnceCell<Vec<String>>,
 }
 
 /// How many names to offer for one that is missing.
 const OFFERED: usize = 3;
+/// How many names to look at for that: about a fifth of a second.
+const LOOKED_AT: usize = 20_000;
 
 impl<'v> VaultSource<'v> {
     pub(crate) fn new(snapshot: &'v Snapshot<'v>) -> Self {
@@ -25,7 +27,7 @@ impl<'v> VaultSource<'v> {
         if matches!(reference.pin(), Some(pin) if !matches!(pin, Pin::Version(_))) {
             return failed(FailureKind::Failed, "a least life is for tokens only");
         }
-        let Some(found) = found else { return self.missing_entry(reference.entry()) };
+        let Some(found) = found else { return self.missing(reference) };
         let entry = match &found.state {
             State::Live(entry) => entry,
             State::Removed { moved_to: Some(to) } => {
@@ -63,18 +65,19 @@ impl<'v> VaultSource<'v> {
         Ok(newest)
     }
 
+    fn missing(&self, reference: &Reference) -> Answer {
+        if let Some(Pin::Version(_)) = reference.pin()
+            && let Ok(name) = EntryName::new(reference.entry())
+            && let Ok(Some(newest)) = self.snapshot.find(&name)
+        {
+            let version = format!("{}@v{}", reference.field(), newest.version);
+            return Answer::Missing { nearest: vec![version] };
+        }
+        self.missing_entry(reference.entry())
+    }
+
     fn missing_entry(&self, wanted: &str) -> Answer {
-        let names = self.names.get_or_init(|| {
-            let mut names = BTreeSet::new();
-            // What cannot be read cannot be offered; the failure itself is told elsewhere.
-            let _ = self.snapshot.each::<ReadError>(&mut |version| {
-                if version.live().is_some() {
-                    names.insert(version.name.to_string());
-                }
-                Ok(())
-            });
-            names
-        });
+        let names = self.names.get_or_init(|| names(self.snapshot));
         Answer::Missing { nearest: closest(wanted, names.iter().map(String::as_str)) }
     }
 }
@@ -101,8 +104,22 @@ impl Source for VaultSource<'_> {
     }
 }
 
+/// The names of entries, to offer one for a name that is missing. Of a very large vault these are
+/// only some: nobody wants to wait for all to be opened because of a typing mistake.
+pub(crate) fn names(snapshot: &Snapshot<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    // What cannot be read cannot be offered; that failure is told elsewhere.
+    let _ = snapshot.each::<Option<ReadError>>(&mut |version| {
+        if version.live().is_some() {
+            names.push(version.name.to_string());
+        }
+        if names.len() < LOOKED_AT { Ok(()) } else { Err(None) }
+    });
+    names
+}
+
 /// The names most like `wanted`, best first.
-fn closest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
+pub(crate) fn closest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut scored: Vec<_> = names
         .map(|name| (strsim::jaro_winkler(name, wanted), name))
         .filter(|s| s.0 > 0.7)

@@ -11,7 +11,7 @@ use super::render::{Folders, format, read, several, shown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
-use crate::{prompt, tty};
+use crate::{prompt, tty, unlock};
 
 #[derive(clap::Args)]
 pub(crate) struct AdoptArgs {

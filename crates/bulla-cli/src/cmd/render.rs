@@ -16,6 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::read_at_most;
 use crate::session::with_vault;
 use crate::source::VaultSource;
+use crate::unlock;
 
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
@@ -221,9 +222,9 @@ fn write(
             Some(Target { path, contents: &rendering.contents, mode: args.mode, owner: None })
         })
         .collect();
-    let vault = context.vault_path().ok();
-    let protected: Vec<_> =
-        jobs.iter().map(|job| job.source.as_path()).chain(vault.as_deref()).collect();
+    let own: Vec<_> = context.vault_path().into_iter().chain(unlock::key_files(context)).collect();
+    let sources = jobs.iter().map(|job| &job.source);
+    let protected: Vec<_> = sources.chain(&own).map(PathBuf::as_path).collect();
     match write_all(&targets, &protected) {
         Ok(()) => Ok(()),
         Err(errors) => {

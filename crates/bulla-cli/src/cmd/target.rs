@@ -2,6 +2,7 @@ use bulla_resolve::Reference;
 use bulla_vault::{Entry, EntryName, Field, FieldName, Snapshot, State, Version};
 
 use crate::failure::{Exit, Failure};
+use crate::source::{closest, names};
 
 /// An entry, and perhaps a field and a version of it, as typed or pasted.
 pub(crate) struct Target {
@@ -80,7 +81,8 @@ pub(crate) fn find_live(
 /// There is no such entry; perhaps one with nearly that name is meant.
 pub(crate) fn no_such_entry(snapshot: &Snapshot<'_>, name: &EntryName) -> Failure {
     let failure = missing(format_args!("there is no entry `{name}`"));
-    match nearest(snapshot, name.as_str()) {
+    let names = names(snapshot);
+    match closest(name.as_str(), names.iter().map(String::as_str)).first() {
         Some(near) => failure.hint(format_args!("is it `{near}`?")),
         None => failure.hint("`bulla ls` lists the entries"),
     }
@@ -88,19 +90,6 @@ pub(crate) fn no_such_entry(snapshot: &Snapshot<'_>, name: &EntryName) -> Failur
 
 fn missing(fact: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Missing, "missing", fact)
-}
-
-fn nearest(snapshot: &Snapshot<'_>, name: &str) -> Option<String> {
-    let mut best: Option<(f64, String)> = None;
-    let walked: Result<(), Failure> = snapshot.each(&mut |version| {
-        let score = strsim::jaro_winkler(version.name.as_str(), name);
-        if version.live().is_some() && best.as_ref().is_none_or(|(top, _)| score > *top) {
-            best = Some((score, version.name.to_string()));
-        }
-        Ok(())
-    });
-    walked.ok()?;
-    best.filter(|(score, _)| *score > 0.8).map(|(_, name)| name)
 }
 
 /// The field that is meant when none is named: the only one that is not public.
