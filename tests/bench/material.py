@@ -120,10 +120,11 @@ class Material:
     # --- templates ---
 
     def template(self, form: str, style: str, size: int, first: int, references: int, path: Path):
-        """A file of about `size` bytes in lines of about 50, in which the passwords of the records
+        """A file of about `size` bytes in lines of about 40, in which the passwords of the records
         from `first` on are asked for in the way of `style`: `bulla`, `shell`, `jinja`, or `plain`
         for the values themselves."""
-        lines = max(size // 50, references)
+        ordinary = LINES[form].format(number=0, value="an-ordinary-value-000000000")
+        lines = max(size // len(ordinary), references)
         every = lines // references
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as out:

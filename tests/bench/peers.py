@@ -47,7 +47,7 @@ class Peers:
                     said = self.runner.do(self.at[name], option).decode().split("\n")[0]
                 except Failed:
                     said = "?"
-                found.append(f"{name} {said.removeprefix(name).split(' (')[0].strip()[:24]}")
+                found.append(f"{name} {said.removeprefix(name).split()[0]}")
         return ", ".join(found)
 
     def commands(self, work: str, entries: int, **options) -> list[Command]:
