@@ -105,6 +105,29 @@ fn a_renamed_entry_takes_its_history_along() {
 }
 
 #[test]
+fn a_rename_over_a_mark_keeps_ten_versions_of_both() {
+    let store = MemoryStore::new();
+    let vault = create(&store);
+    for n in 1..=6 {
+        set(&vault, "new", &format!("new {n}"));
+    }
+    for n in 1..=8 {
+        set(&vault, "old", &format!("old {n}"));
+    }
+    let mut batch = vault.write(at(3)).unwrap();
+    batch.remove(&name("new"), false).unwrap();
+    batch.rename(&name("old"), &name("new")).unwrap();
+    batch.commit().unwrap();
+    // Six and the mark of the removal, then seven of the old name and its newest.
+    let found = vault.read().unwrap().find(&name("new")).unwrap().unwrap();
+    assert_eq!(found.version, 15);
+    assert_eq!(found.kept, [4, 5, 6, 8, 9, 10, 11, 12, 13, 14]);
+    let contents = sound_contents(&vault);
+    assert_eq!(contents[&("new".to_owned(), 4)].as_deref(), Some("new 4"));
+    assert_eq!(contents[&("new".to_owned(), 8)].as_deref(), Some("old 1"));
+}
+
+#[test]
 fn a_write_that_built_on_an_older_version_is_refused() {
     let store = MemoryStore::new();
     let vault = create(&store);
