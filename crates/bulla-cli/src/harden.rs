@@ -16,6 +16,9 @@ pub(crate) fn process() {
     // other processes of the same user from reading our memory.
     #[cfg(target_os = "linux")]
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    // A folder of templates may have more folders in it than the usual limit on open files.
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     panic::set_hook(Box::new(|panic| {
         use std::io::Write as _;

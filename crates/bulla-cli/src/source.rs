@@ -1,7 +1,6 @@
 //! The vault as a source of values for the resolver.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 use bulla_resolve::{Answer, FailureKind, Pin, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -50,19 +49,30 @@ impl<'v> VaultSource<'v> {
         }
     }
 
-    /// The newest versions of all entries that are asked for without a version, by name.
-    fn newest(&self, wanted: &[Reference]) -> Result<BTreeMap<EntryName, Version>, ReadError> {
-        let mut names: Vec<_> = wanted
-            .iter()
-            .filter(|reference| !matches!(reference.pin(), Some(Pin::Version(_))))
-            .filter_map(|reference| EntryName::new(reference.entry()).ok())
-            .collect();
-        names.dedup();
-        let mut newest = BTreeMap::new();
-        self.snapshot.find_all(&names, &mut |_, found| {
-            newest.extend(found.map(|found| (found.name.clone(), found)));
-        })?;
-        Ok(newest)
+    /// Answers the references without a version. They come sorted, so those to one entry follow each
+    /// other; an entry is gone again as soon as they are answered.
+    fn answer_newest(
+        &self,
+        wanted: &[Reference],
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), ReadError> {
+        let mut names = Vec::new();
+        let mut groups = Vec::new();
+        let mut at = 0;
+        for group in wanted.chunk_by(|a, b| a.entry() == b.entry()) {
+            if let Ok(name) = EntryName::new(group[0].entry()) {
+                names.push(name);
+                groups.push(at..at + group.len());
+            }
+            at += group.len();
+        }
+        self.snapshot.find_all(&names, &mut |index, found| {
+            for at in groups[index].clone() {
+                if !matches!(wanted[at].pin(), Some(Pin::Version(_))) {
+                    answers[at] = Some(self.answer(&wanted[at], found.as_ref()));
+                }
+            }
+        })
     }
 
     fn missing(&self, reference: &Reference) -> Answer {
@@ -84,23 +94,22 @@ impl<'v> VaultSource<'v> {
 
 impl Source for VaultSource<'_> {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
-        let newest = match self.newest(wanted) {
-            Ok(newest) => newest,
-            Err(error) => return wanted.iter().map(|_| read_failed(&error)).collect(),
-        };
-        let answer = |reference: &Reference| {
-            let Ok(name) = EntryName::new(reference.entry()) else {
-                return self.missing_entry(reference.entry());
+        let mut answers: Vec<_> = wanted.iter().map(|_| None).collect();
+        if let Err(error) = self.answer_newest(wanted, &mut answers) {
+            return wanted.iter().map(|_| read_failed(&error)).collect();
+        }
+        let answer = |(reference, answer): (&Reference, Option<Answer>)| {
+            let of_version = || {
+                let Some(Pin::Version(version)) = reference.pin() else { return Ok(None) };
+                let Ok(name) = EntryName::new(reference.entry()) else { return Ok(None) };
+                self.snapshot.find_version(&name, version)
             };
-            let Some(Pin::Version(version)) = reference.pin() else {
-                return self.answer(reference, newest.get(&name));
-            };
-            match self.snapshot.find_version(&name, version) {
+            answer.unwrap_or_else(|| match of_version() {
                 Ok(found) => self.answer(reference, found.as_ref()),
                 Err(error) => read_failed(&error),
-            }
+            })
         };
-        wanted.iter().map(answer).collect()
+        wanted.iter().zip(answers).map(answer).collect()
     }
 }
 

@@ -9,12 +9,13 @@
 //! `.bulla-`. A journal that lets the next run finish or undo that belongs between
 //! [`Transaction::stage`] and [`Transaction::commit`], and its removal after the folders are synced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -56,8 +57,9 @@ pub fn write_all(targets: &[Target<'_>], protected: &[&Path]) -> Result<(), Vec<
     let mut transaction = Transaction { files: Vec::with_capacity(targets.len()) };
     let mut refused = Vec::new();
     let mut names = BTreeSet::new();
+    let mut folders = Folders::new();
     for target in targets {
-        match Staged::check(target, &protected) {
+        match Staged::check(target, &protected, &mut folders) {
             Ok(file) if names.insert((file.folder_id, file.name.clone())) => {
                 transaction.files.push(file);
             }
@@ -193,10 +195,13 @@ impl Transaction {
     }
 }
 
+/// The folders of targets, each opened once: a process may not have many files open.
+type Folders = BTreeMap<Id, Rc<OwnedFd>>;
+
 /// One file on its way to its target.
 struct Staged {
     path: PathBuf,
-    folder: OwnedFd,
+    folder: Rc<OwnedFd>,
     folder_id: Id,
     name: OsString,
     mode: Mode,
@@ -212,7 +217,11 @@ struct Staged {
 
 impl Staged {
     /// Looks at the target without touching it.
-    fn check(target: &Target<'_>, protected: &BTreeSet<Id>) -> Result<Self, WriteError> {
+    fn check(
+        target: &Target<'_>,
+        protected: &BTreeSet<Id>,
+        folders: &mut Folders,
+    ) -> Result<Self, WriteError> {
         let path = target.path;
         let refuse = |reason| WriteError::Refused { path: path.to_owned(), reason };
         let failed = |step| move |error| io_error(path, step, error);
@@ -231,6 +240,7 @@ impl Staged {
             return Err(refuse(Reason::FolderOpen));
         }
         let folder_id = id(&stat);
+        let folder = Rc::clone(folders.entry(folder_id).or_insert_with(|| Rc::new(folder)));
         let old = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Some(stat),
             Err(Errno::NOENT) => None,
@@ -422,6 +432,20 @@ mod tests {
 
     use super::*;
 
+    /// Each target once held its folder open, and 600 of them were more than a process may.
+    #[test]
+    fn a_folder_is_opened_once_for_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = Secret::copied_from(b"new");
+        let paths: Vec<_> = (0..3).map(|number| folder.path().join(number.to_string())).collect();
+        let mut folders = Folders::new();
+        for path in &paths {
+            let target = Target { path, contents: &contents, mode: None, owner: None };
+            Staged::check(&target, &BTreeSet::new(), &mut folders).unwrap();
+        }
+        assert_eq!(folders.len(), 1);
+    }
+
     #[test]
     fn a_failure_between_two_renames_puts_everything_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -435,7 +459,9 @@ mod tests {
             mode: None,
             owner: None,
         });
-        let files = targets.iter().map(|target| Staged::check(target, &BTreeSet::new()).unwrap());
+        let mut folders = Folders::new();
+        let check = |target| Staged::check(target, &BTreeSet::new(), &mut folders).unwrap();
+        let files = targets.iter().map(check);
         let mut transaction = Transaction { files: files.collect() };
         transaction.stage(&targets).unwrap();
         // What nobody could know when the targets were looked at.

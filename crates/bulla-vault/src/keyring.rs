@@ -179,6 +179,11 @@ impl Keyring {
         &self,
         identities: &[Identity],
     ) -> Result<(SlotId, VaultKey), OpenError> {
+        // A hint costs an expansion of the identity's keys, so there has to be something to choose.
+        if let ([identity], [slot]) = (identities, &self.slots[..]) {
+            let key = slot.try_identity(self.place, identity).ok_or(OpenError::Locked)?;
+            return Ok((slot.id, key));
+        }
         let mut pairs: Vec<_> = identities
             .iter()
             .flat_map(|identity| {
