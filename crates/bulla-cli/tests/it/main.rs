@@ -1,8 +1,13 @@
 //! The program as its users meet it: a process with arguments, input, an environment and files.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 /// One file for each behaviour, in `tests/cases`.
 mod cases;
+/// Vault files that are not what they should be.
+mod damage;
 /// A home of its own for each test, and what the program did there.
 mod support;
+/// Values come out as they went in.
+mod values;

@@ -164,20 +164,6 @@ impl Home {
         name == Path::new("passphrase")
             || fs::read(self.path().join(name)).is_ok_and(|bytes| bytes.starts_with(b"# made by"))
     }
-
-    /// Panics if a secret lies anywhere below the home but in these files.
-    pub(crate) fn holds_no_secret_but_in(&self, names: &[&str]) {
-        for (path, seen) in SECRETS.find_in_files(self.path()) {
-            let name = path.strip_prefix(self.path()).unwrap();
-            assert!(
-                self.is_key_file(name) || names.iter().any(|allowed| name == Path::new(allowed)),
-                "{} holds {} at {}",
-                name.display(),
-                seen.what,
-                seen.at
-            );
-        }
-    }
 }
 
 static PASSPHRASE_TEXT: LazyLock<String> = LazyLock::new(|| PASSPHRASE.to_string());
@@ -196,11 +182,6 @@ impl Run {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
-        self
-    }
-
-    pub(crate) fn env_remove(mut self, name: &str) -> Self {
-        self.command.env_remove(name);
         self
     }
 
@@ -270,6 +251,11 @@ impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}\nstdout: {}\nstderr: {}", self.status, self.out(), self.stderr)
     }
+}
+
+/// Tells, past the capture of output, that something was not tried.
+pub(crate) fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
 }
 
 fn contents(file: &mut File) -> Vec<u8> {
