@@ -1,6 +1,6 @@
 //! Asking a person. Every question is one that a terminal has to answer.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 
 use bulla_vault::{Passphrase, Secret};
 
@@ -27,16 +27,25 @@ pub(crate) fn new_passphrase(what: &str) -> Result<Passphrase, Failure> {
 
 /// Asks for a value without showing it.
 pub(crate) fn hidden(question: &str) -> Result<Secret, Failure> {
-    let guard = tty::Guard::hold();
-    let typed = rpassword::prompt_password(escaped(question));
-    drop(guard);
-    let typed = typed.map_err(|error| interrupted(&error))?;
-    let secret = Secret::new(typed.into_bytes());
-    if secret.expose().iter().any(|byte| byte.is_ascii_control()) {
-        return Err(Failure::new(Exit::Failed, "prompt", "a control character was typed")
+    let (typed, odd) = typed(&escaped(question)).map_err(|error| interrupted(&error))?;
+    // What is not UTF-8 comes as a replacement character.
+    if odd || typed.contains('\u{fffd}') {
+        drop(Secret::new(typed.into_bytes()));
+        let fact = "a control character was typed, or something that is not UTF-8";
+        return Err(Failure::new(Exit::Failed, "prompt", fact)
             .hint("a value that holds one can be read from a file or from standard input"));
     }
-    Ok(secret)
+    Ok(Secret::new(typed.into_bytes()))
+}
+
+fn typed(question: &str) -> io::Result<(String, bool)> {
+    let mut terminal = tty::Hidden::begin()?;
+    terminal.show(question)?;
+    let (keys, odd) = terminal.keys()?;
+    let config = rpassword::ConfigBuilder::new().input_reader(keys).output_discard().build();
+    let typed = rpassword::read_password_with_config(config);
+    terminal.show("\n")?;
+    Ok((typed?, odd.get()))
 }
 
 /// Asks a question whose answer is not a secret.
@@ -57,11 +66,9 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
     Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
 }
 
-fn interrupted(error: &std::io::Error) -> Failure {
+fn interrupted(error: &io::Error) -> Failure {
     match error.kind() {
-        std::io::ErrorKind::Interrupted => {
-            Failure::new(Exit::Interrupted, "interrupted", "interrupted")
-        }
+        io::ErrorKind::Interrupted => Failure::new(Exit::Interrupted, "interrupted", "interrupted"),
         _ => Failure::new(Exit::Failed, "prompt", "the terminal gave no answer"),
     }
 }

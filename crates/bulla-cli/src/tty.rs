@@ -1,52 +1,114 @@
 //! The terminal during a hidden prompt.
 
+use std::cell::Cell;
 use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::rc::Rc;
 use std::thread;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 /// Whether there is a terminal to ask on: stdin may be a pipe all the same.
 pub(crate) fn is_there() -> bool {
-    terminal().is_some()
+    terminal().is_ok()
 }
 
-fn terminal() -> Option<(File, Termios)> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
-    let state = tcgetattr(&terminal).ok()?;
-    Some((terminal, state))
+fn terminal() -> io::Result<(File, Termios)> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let state = tcgetattr(&terminal)?;
+    Ok((terminal, state))
 }
 
-/// Sets the terminal back as it was when it is dropped, and when a signal ends the program while
-/// it is held: a terminal that no longer shows what is typed is a bad thing to leave behind.
-pub(crate) struct Guard {
+/// A terminal that does not show what is typed. It is set back as it was when this is dropped, and
+/// when a signal ends the program meanwhile: one that stays silent is a bad thing to leave behind.
+pub(crate) struct Hidden {
+    terminal: File,
+    before: Termios,
     watcher: Option<(Handle, thread::JoinHandle<()>)>,
 }
 
-impl Guard {
-    pub(crate) fn hold() -> Self {
-        let Some((terminal, state)) = terminal() else { return Self { watcher: None } };
-        let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else {
-            return Self { watcher: None };
-        };
-        let handle = signals.handle();
-        let watch = thread::spawn(move || {
-            for signal in &mut signals {
-                let _ = tcsetattr(&terminal, OptionalActions::Now, &state);
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            let _ = tcsetattr(&terminal, OptionalActions::Now, &state);
-        });
-        Self { watcher: Some((handle, watch)) }
+/// What switches a key of the terminal off (`_POSIX_VDISABLE`).
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+
+impl Hidden {
+    pub(crate) fn begin() -> io::Result<Self> {
+        let (terminal, before) = terminal()?;
+        let watcher = watch(terminal.try_clone()?, before.clone());
+        let mut hidden = before.clone();
+        // Key by key, because the terminal's own lines end silently after 4,095 bytes. The keys that
+        // interrupt keep their meaning; to be stopped and continued would show what is typed.
+        hidden.local_modes.remove(
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::IEXTEN,
+        );
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        hidden.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
+        tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
+        Ok(Self { terminal, before, watcher })
+    }
+
+    pub(crate) fn show(&mut self, text: &str) -> io::Result<()> {
+        self.terminal.write_all(text.as_bytes())
+    }
+
+    /// What is typed, and whether a key came that is no part of a text and edits nothing.
+    pub(crate) fn keys(&self) -> io::Result<(Keys, Rc<Cell<bool>>)> {
+        let odd = Rc::new(Cell::new(false));
+        let terminal = self.terminal.try_clone()?;
+        Ok((Keys { terminal, last: 0, odd: Rc::clone(&odd) }, odd))
     }
 }
 
-impl Drop for Guard {
+impl Drop for Hidden {
     fn drop(&mut self) {
         if let Some((handle, watch)) = self.watcher.take() {
             handle.close();
             let _ = watch.join();
         }
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+fn watch(terminal: File, before: Termios) -> Option<(Handle, thread::JoinHandle<()>)> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).ok()?;
+    let handle = signals.handle();
+    let watch = thread::spawn(move || {
+        for signal in &mut signals {
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Some((handle, watch))
+}
+
+/// The keys of a terminal, for `rpassword`, which leaves out control characters without a word and
+/// takes the end of the terminal for the end of the line: half a secret must not pass for one.
+pub(crate) struct Keys {
+    terminal: File,
+    last: u8,
+    odd: Rc<Cell<bool>>,
+}
+
+impl Read for Keys {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(first) = buffer.get_mut(..1) else { return Ok(0) };
+        if self.terminal.read(first)? == 0 {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let key = first[0];
+        // Ends the line, takes back a letter, a word, all, or gives up.
+        let edits = matches!(key, b'\n' | b'\r' | 0x08 | 0x7f | 0x17 | 0x15 | 0x04);
+        let control = key.is_ascii_control() || (self.last == 0xc2 && key < 0xa0);
+        if control && !edits {
+            self.odd.set(true);
+            // An escape would take the keys after it along, the one that ends the line too.
+            first[0] = 0;
+        }
+        self.last = key;
+        Ok(1)
     }
 }

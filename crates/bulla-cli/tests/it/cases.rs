@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `# ...` | what the case is about |
 //! | `vault: identity` | the home has an empty vault that an identity opens (so by default); or `passphrase`, `none` |
-//! | `needs: root` | skipped for others; also `keyring` (of the kernel), `mounts` (of file systems), `user` (not root) |
+//! | `needs: root` | skipped for others; also `keyring` (of the kernel) and `mounts` (of file systems) |
 //! | `+ NAME` | a file, mode 600, with the `\|` lines below |
 //! | `% ...` | shell command that prepares something and has to succeed |
 //! | `$ ...` | shell command under test: `bulla`, perhaps with a pipe; what follows belongs to it |
@@ -262,7 +262,6 @@ impl Command {
 fn is_there(what: &str) -> bool {
     match what {
         "root" => rustix::process::geteuid().is_root(),
-        "user" => !rustix::process::geteuid().is_root(),
         "mounts" => {
             let try_it = "unshare -m mount -t tmpfs none .";
             Home::new(Way::None).sh(try_it).run().status.success()

@@ -7,7 +7,11 @@
 mod cases;
 /// Vault files that are not what they should be.
 mod damage;
+/// A terminal that is played by the test.
+mod pty;
 /// A home of its own for each test, and what the program did there.
 mod support;
+/// What happens on a terminal: questions, hidden input, signals, masks.
+mod terminal;
 /// Values come out as they went in.
 mod values;

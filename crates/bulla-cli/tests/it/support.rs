@@ -159,6 +159,17 @@ impl Home {
         state
     }
 
+    /// The same after a process was killed, which leaves an empty log beside the vault.
+    pub(crate) fn state_at_rest(&self) -> BTreeMap<PathBuf, String> {
+        let log = self.vault().with_extension("bulla-wal");
+        assert!(fs::metadata(log).map_or(0, |log| log.len()) == 0, "something was written");
+        let mut state = self.state();
+        state.retain(
+            |name, _| !matches!(name.extension(), Some(e) if e == "bulla-wal" || e == "bulla-shm"),
+        );
+        state
+    }
+
     /// Whether a file is there to hold a key.
     pub(crate) fn is_key_file(&self, name: &Path) -> bool {
         name == Path::new("passphrase")
