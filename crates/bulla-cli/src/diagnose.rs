@@ -128,6 +128,6 @@ impl From<SealError> for Failure {
 
 impl From<InvalidName> for Failure {
     fn from(error: InvalidName) -> Self {
-        Self::new(Exit::Usage, "name", &error)
+        Self::new(Exit::Usage, "name", error)
     }
 }

@@ -20,11 +20,14 @@ mod linux {
             .posessor(Permission::ALL)
             .user(Permission::VIEW)
             .build();
-        let kept = ring().and_then(|ring| {
-            let kept = ring.add_key(&description(vault), &key.expose())?;
-            let guarded = kept.set_perms(permissions).and_then(|()| kept.set_timeout(seconds));
-            // A key that would stay longer than asked for, or open to others, must not stay.
-            guarded.or_else(|error| kept.invalidate().and(Err(error)))
+        // It is made where only this process sees it, so that whatever happens on the way it never
+        // stays longer than asked for, or open to others.
+        let kept = ring().and_then(|session| {
+            let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true)?;
+            let kept = own.add_key(&description(vault), &key.expose())?;
+            kept.set_perms(permissions)?;
+            kept.set_timeout(seconds)?;
+            session.link_key(kept)
         });
         kept.map_err(refused)
     }

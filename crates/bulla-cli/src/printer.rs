@@ -38,7 +38,7 @@ impl Printer {
 
     /// Writes one JSON value to stdout.
     pub(crate) fn value(&self, value: &serde_json::Value) -> Result<(), Failure> {
-        self.data(format!("{value}\n").as_bytes())
+        self.data(format!("{}\n", escaped_json(&value.to_string())).as_bytes())
     }
 
     /// Tells something on stderr that is not an error.
@@ -73,10 +73,11 @@ impl Printer {
             let value = json!({"error": {
                 "code": code, "message": fact, "hints": hints, "exit": *exit as u8,
             }});
-            let _ = writeln!(err, "{value}");
+            let _ = writeln!(err, "{}", escaped_json(&value.to_string()));
             return;
         }
-        let _ = writeln!(err, "error: {}", escaped(fact));
+        // A fact is one line; a line feed in it came with a name, and must not look like ours.
+        let _ = writeln!(err, "error: {}", escaped(fact).replace('\n', "\\n"));
         for hint in hints {
             let _ = writeln!(err, "hint: {}", escaped(hint));
         }
@@ -101,16 +102,35 @@ pub(crate) fn out_failure(error: &io::Error) -> Failure {
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        let hidden = matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if (c.is_control() && c != '\n') || hidden {
+        if drives_a_terminal(c) && c != '\n' {
             write!(safe, "{}", c.escape_unicode()).expect("a String takes everything");
         } else {
             safe.push(c);
         }
     }
     safe
+}
+
+/// The same for JSON, where such characters can be written as `\uXXXX` without a change of meaning.
+fn escaped_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if drives_a_terminal(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("a String takes everything");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+fn drives_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn with_proof<T>(
     let file = MemoryFile::of(context, &locked.vault_id());
     let remembered = file.load(&context.printer);
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
-    let (mut vault, by) = unlock::open(context, locked, &mut expect, proof)?;
+    let (mut vault, by) = unlock::open(context, &locked, &mut expect, proof)?;
     let done = work(&mut vault, &by);
     // A state that was accepted for this one run is not one to insist on from now on.
     let now = vault.remembered();

@@ -1,6 +1,6 @@
 //! The vault as a source of values for the resolver.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use bulla_resolve::{Answer, FailureKind, Pin, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -9,16 +9,19 @@ use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 pub(crate) struct VaultSource<'v> {
     snapshot: &'v Snapshot<'v>,
     names: OnceCell<Vec<String>>,
+    helped: Cell<usize>,
 }
 
 /// How many names to offer for one that is missing.
 const OFFERED: usize = 3;
+/// How many references to offer names for.
+const HELPED: usize = 20;
 /// How many names to look at for that: about a fifth of a second.
 const LOOKED_AT: usize = 20_000;
 
 impl<'v> VaultSource<'v> {
     pub(crate) fn new(snapshot: &'v Snapshot<'v>) -> Self {
-        Self { snapshot, names: OnceCell::new() }
+        Self { snapshot, names: OnceCell::new(), helped: Cell::new(0) }
     }
 
     /// The answer to one reference, with the version of the entry that was found for it.
@@ -87,6 +90,11 @@ impl<'v> VaultSource<'v> {
     }
 
     fn missing_entry(&self, wanted: &str) -> Answer {
+        // Whoever misses more than that has not mistyped them.
+        self.helped.set(self.helped.get() + 1);
+        if self.helped.get() > HELPED {
+            return Answer::Missing { nearest: Vec::new() };
+        }
         let names = self.names.get_or_init(|| names(self.snapshot));
         Answer::Missing { nearest: closest(wanted, names.iter().map(String::as_str)) }
     }

@@ -34,7 +34,7 @@ pub(crate) enum OpenedBy {
 /// Opens the vault by the first way that there is.
 pub(crate) fn open<'s>(
     context: &Context,
-    locked: LockedVault<'s>,
+    locked: &LockedVault<'s>,
     expect: &mut Expect,
     proof: Proof,
 ) -> Result<(Vault<'s>, OpenedBy), Failure> {
@@ -78,10 +78,9 @@ pub(crate) fn open<'s>(
     if takes_identity && let Some(path) = default_identity() {
         // An identity that lies there for other vaults is no reason not to ask.
         match by_identities(context, locked, &[path], expect) {
-            Err(failure) if failure.code == "locked" && takes_passphrase => {}
+            Err(failure) if failure.code == "locked" && takes_passphrase && tty::is_there() => {}
             done => return done,
         }
-        return Err(not_opened());
     }
     if takes_passphrase && tty::is_there() {
         let passphrase = prompt::passphrase("Passphrase of the vault: ")?;
@@ -96,7 +95,7 @@ fn not_opened() -> Failure {
 }
 
 fn by_passphrase<'s>(
-    locked: LockedVault<'s>,
+    locked: &LockedVault<'s>,
     passphrase: Passphrase,
     expect: &Expect,
 ) -> Result<(Vault<'s>, OpenedBy), Failure> {
@@ -106,7 +105,7 @@ fn by_passphrase<'s>(
 
 fn by_identities<'s>(
     context: &Context,
-    locked: LockedVault<'s>,
+    locked: &LockedVault<'s>,
     paths: &[PathBuf],
     expect: &mut Expect,
 ) -> Result<(Vault<'s>, OpenedBy), Failure> {

@@ -104,8 +104,9 @@ impl<'s> LockedVault<'s> {
     /// # Errors
     /// [`OpenError::Locked`] if no slot opens, whatever the cause. Once one has opened, anything
     /// else that is wrong has a name of its own.
-    pub fn unlock(self, unlock: Unlock<'_>, expect: &Expect) -> Result<Vault<'s>, OpenError> {
+    pub fn unlock(&self, unlock: Unlock<'_>, expect: &Expect) -> Result<Vault<'s>, OpenError> {
         let Self { store, random, keyring } = self;
+        let (store, random) = (*store, *random);
         let first = expect.remembered.as_ref().map(|remembered| remembered.last_slot);
         let needs_pin = matches!(unlock, Unlock::Identities(_));
         let (slot, vault_key) = match unlock {
@@ -122,9 +123,10 @@ impl<'s> LockedVault<'s> {
         keyring.verify(&keys)?;
         check_pin(keyring.pin(), needs_pin, expect)?;
         let view = store.read()?;
-        let (head, keyring) = verified_state(&*view, &keys, keyring)?;
+        let (head, newer) = verified_state(&*view, &keys, keyring)?;
+        let pin = newer.as_ref().unwrap_or(keyring).pin();
         drop(view);
-        let vault = Vault::new(store, random, vault_key, keys, keyring.pin(), &head, slot);
+        let vault = Vault::new(store, random, vault_key, keys, pin, &head, slot);
         check_memory(&vault, expect)?;
         Ok(vault)
     }
@@ -168,25 +170,25 @@ impl OpenedKey {
 }
 
 /// Reads the head that vouches for everything, and the keyring that it vouches for. `keyring` is
-/// the one that was verified before; if it has changed since, the new one is verified as well.
+/// the one that was verified before; if it has changed since, the new one is verified and given.
 pub(crate) fn verified_state(
     view: &dyn View,
     keys: &Keys,
-    keyring: Keyring,
-) -> Result<(Head, Keyring), OpenError> {
+    keyring: &Keyring,
+) -> Result<(Head, Option<Keyring>), OpenError> {
     let head = verified_head(view, keys, keyring.place)?;
     let bytes = read(view, Table::Keyring, Part::Keyring)?;
-    let keyring = if bytes == keyring.bytes() {
-        keyring
+    let newer = if bytes == keyring.bytes() {
+        None
     } else {
         let newer = Keyring::parse(bytes)?;
         newer.verify(keys)?;
-        newer
+        Some(newer)
     };
-    if keyring.hash() != head.keyring_hash {
+    if newer.as_ref().unwrap_or(keyring).hash() != head.keyring_hash {
         return Err(OpenError::Tampered(Part::KeyringHash));
     }
-    Ok((head, keyring))
+    Ok((head, newer))
 }
 
 /// Reads the head and checks that a holder of the vault key wrote it for this vault.

@@ -33,16 +33,16 @@ pub struct Rekeyed {
     /// The labels of the passphrase slots that are gone, because only their owners could have kept
     /// them. They have to be added again.
     pub dropped: Vec<String>,
-    /// The vault's pin from now on; it changes when a slot is removed.
+    /// The vault's pin from now on.
     pub pin: Pin,
 }
 
 impl Vault<'_> {
     /// Changes the vault key, and with `remove` takes away the slot of that label.
     ///
-    /// Identity slots are wrapped again; of the passphrase slots only the caller's is kept. When a
-    /// slot is removed the signing key changes too, so that who had it can sign nothing from now
-    /// on. Old copies of the vault stay open to old slots.
+    /// Identity slots are wrapped again; of the passphrase slots only the caller's is kept. The signing
+    /// key changes too, and with it the pin, so that nothing that is made from an old copy passes for
+    /// this vault. Old copies stay open to old slots.
     ///
     /// `progress` is told how many entries of how many are done.
     ///
@@ -66,7 +66,7 @@ impl Vault<'_> {
         };
 
         let mut batch = self.write(stamp)?;
-        let old = current_keyring(batch.rows())?;
+        current_keyring(batch.rows())?;
         let mut ledger = Ledger::read(batch.rows())?;
         if let Some(label) = remove {
             let owner = ledger.owners.iter().find(|owner| owner.label == label);
@@ -76,10 +76,9 @@ impl Vault<'_> {
         }
         let (slots, dropped) =
             wrap_again(&mut ledger, remove, &fresh, self.slot, own_slot, self.random)?;
-        let signing = match remove {
-            Some(_) => generate_signing_key(self.random)?,
-            None => old.signing_key(&self.keys)?,
-        };
+        // Who can open an old copy has the old signing key: with the same key a state made from
+        // that copy would have the right pin, and, grown long enough, pass for the newer one.
+        let signing = generate_signing_key(self.random)?;
         let keyring = Keyring::write(place, &fresh.keys, &signing, &slots, self.random)?;
         if let Some(label) = remove {
             ledger.note(&batch, SlotChange::Removed(label.to_owned()));

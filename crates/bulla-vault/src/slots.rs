@@ -245,8 +245,8 @@ pub(crate) fn current_keyring(rows: Rows<'_>) -> Result<Keyring, ReadError> {
     let bytes = bytes.ok_or(OpenError::Damaged(Part::Keyring))?;
     let keyring = Keyring::parse(bytes)?;
     keyring.verify(&rows.vault.keys)?;
-    let (_, keyring) = verified_state(rows.view, &rows.vault.keys, keyring)?;
-    Ok(keyring)
+    let (_, newer) = verified_state(rows.view, &rows.vault.keys, &keyring)?;
+    Ok(newer.unwrap_or(keyring))
 }
 
 /// Seals a slot under a new id and tries whether it opens, before anything depends on it.

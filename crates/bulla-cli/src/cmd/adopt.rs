@@ -1,5 +1,6 @@
 //! `bulla adopt`: moves literal secrets of configurations into the vault and leaves templates.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bulla_resolve::{Adoption, EntryKind, Find, Reference, Target, write_all};
@@ -33,7 +34,7 @@ pub(crate) struct AdoptArgs {
     /// The format of the files [default: by name and content]
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<bulla_resolve::Format>,
-    /// Make new versions of entries that are there with other values, without asking
+    /// Write over templates, and make new versions of entries with other values, without asking
     #[arg(long)]
     replace: bool,
 }
@@ -121,7 +122,42 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
             Err(failure) => failures.push(failure),
         }
     }
-    if failures.is_empty() { Ok(jobs) } else { Err(several(context, failures)) }
+    if failures.is_empty() {
+        check_targets(args, &jobs)?;
+        Ok(jobs)
+    } else {
+        Err(several(context, failures))
+    }
+}
+
+/// Looks at where the templates go before anything is moved: nothing is written over but what
+/// `--in-place` or `--replace` says.
+fn check_targets(args: &AdoptArgs, jobs: &[Job]) -> Result<(), Failure> {
+    let same = |a: &Path, b: &Path| {
+        let canonical = |path: &Path| path.canonicalize().ok();
+        canonical(a).is_some_and(|a| Some(a) == canonical(b))
+    };
+    for (index, job) in jobs.iter().enumerate() {
+        let Some(target) = &job.target else { continue };
+        if jobs[..index].iter().any(|other| other.target.as_ref() == Some(target)) {
+            let fact = format!("two templates would be {}", target.display());
+            return Err(Failure::new(Exit::Conflict, "twice", fact)
+                .hint("adopt files of one name one by one, into folders of their own"));
+        }
+        if args.in_place {
+            continue;
+        }
+        if jobs.iter().any(|job| same(target, &job.source)) {
+            let fact = format!("{} is the configuration itself", target.display());
+            return Err(Failure::usage(fact).hint("--in-place writes the template over it"));
+        }
+        if target.symlink_metadata().is_ok() && !args.replace {
+            let fact = format!("{} is there already", target.display());
+            return Err(Failure::new(Exit::Conflict, "exists", fact)
+                .hint("nothing was changed; --replace writes over it"));
+        }
+    }
+    Ok(())
 }
 
 fn plan(context: &Context, job: &Job, find: &Find) -> Result<(), Failure> {
@@ -147,10 +183,52 @@ fn reference(find: &Find) -> Result<Reference, Failure> {
     })
 }
 
-/// Writes the finds into the vault, in one commit; tells how many were new and how many were there.
+/// What belongs into one entry, wherever it was found.
+struct Gathered<'j> {
+    kind: Kind,
+    fields: Vec<(FieldName, &'j Find, String)>,
+}
+
+/// Brings the finds of all files together by entry. Two values for one field would leave only one of
+/// them, so that one of the files would not come back.
+fn gather(jobs: &[Job]) -> Result<BTreeMap<EntryName, Gathered<'_>>, Failure> {
+    let mut entries: BTreeMap<_, Gathered<'_>> = BTreeMap::new();
+    for job in jobs {
+        for find in &job.adoption.finds {
+            let (entry, field) = (name(find)?, field(find)?);
+            let place = format!("{}:{}", shown(&job.source), find.line);
+            let clash = |fact: String| {
+                Failure::new(Exit::Conflict, "clash", fact)
+                    .hint("nothing was changed; adopt the files one by one, and rename the entry of the first with `bulla mv` and in its template")
+            };
+            let gathered = entries
+                .entry(entry)
+                .or_insert_with(|| Gathered { kind: kind(find), fields: Vec::new() });
+            if gathered.kind != kind(find) {
+                let fact = format!("`{}` would be two kinds of entry at {place}", find.entry);
+                return Err(clash(fact));
+            }
+            match gathered.fields.iter().find(|(there, ..)| *there == field) {
+                None => gathered.fields.push((field, find, place)),
+                Some((_, there, _)) if there.value.expose() == find.value.expose() => {}
+                Some((.., other)) => {
+                    let fact = format!(
+                        "`{}` of `{}` has one value at {other} and another at {place}",
+                        find.field, find.entry
+                    );
+                    return Err(clash(fact));
+                }
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// Writes the finds into the vault, in one commit and one version an entry; tells how many were new
+/// and how many were there.
 fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize), Failure> {
-    let finds = || jobs.iter().flat_map(|job| &job.adoption.finds);
-    if finds().next().is_none() {
+    let entries = gather(jobs)?;
+    if entries.is_empty() {
         return Ok((0, 0));
     }
     with_vault(context, |vault| {
@@ -158,32 +236,30 @@ fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize
         let differing = {
             let snapshot = vault.read()?;
             let mut differing = Vec::new();
-            for find in finds() {
-                let there = snapshot.find(&name(find)?)?;
-                let entry = there.as_ref().and_then(|version| version.live());
-                if let Some(entry) = entry
-                    && state(entry, find)? == State::Differs
-                {
-                    differing.push(reference(find)?);
+            for (name, gathered) in &entries {
+                let there = snapshot.find(name)?;
+                let Some(entry) = there.as_ref().and_then(|version| version.live()) else {
+                    continue;
+                };
+                for (_, find, _) in &gathered.fields {
+                    if state(entry, find)? == State::Differs {
+                        differing.push(reference(find)?);
+                    }
                 }
             }
-            differing.dedup();
             differing
         };
         if !replace {
             ask(context, &differing)?;
         }
         let mut batch = vault.write(context.stamp(Some("adopted")))?;
-        let (mut moved, mut shared) = (0, 0);
-        for find in finds() {
-            if put(&mut batch, find, replace || !differing.is_empty())? {
-                moved += 1;
-            } else {
-                shared += 1;
-            }
+        let mut moved = 0;
+        for (name, gathered) in &entries {
+            moved += put(&mut batch, name, gathered, replace || !differing.is_empty())?;
         }
         batch.commit()?;
-        Ok((moved, shared))
+        let all: usize = jobs.iter().map(|job| job.adoption.finds.len()).sum();
+        Ok((moved, all - moved))
     })
 }
 
@@ -229,28 +305,38 @@ fn state(entry: &Entry, find: &Find) -> Result<State, Failure> {
     })
 }
 
-/// Puts a find into its entry; tells whether that changed anything.
-fn put(batch: &mut Batch<'_>, find: &Find, replace: bool) -> Result<bool, Failure> {
-    let name = name(find)?;
-    let there = batch.find(&name)?;
+/// Puts what was found into its entry; tells how many fields that changed.
+fn put(
+    batch: &mut Batch<'_>,
+    name: &EntryName,
+    gathered: &Gathered<'_>,
+    replace: bool,
+) -> Result<usize, Failure> {
+    let there = batch.find(name)?;
     let mut entry = match there.map(|version| version.state) {
         Some(bulla_vault::State::Live(entry)) => entry,
-        _ => Entry::new(kind(find)),
+        _ => Entry::new(gathered.kind),
     };
-    match state(&entry, find)? {
-        State::Same => return Ok(false),
-        // Somebody wrote it between the question and now.
-        State::Differs if !replace => {
-            let fact = format!("`{name}` was changed meanwhile");
-            return Err(Failure::new(Exit::Conflict, "version-moved", fact).hint("try again"));
+    let mut changed = 0;
+    for (field, find, _) in &gathered.fields {
+        match state(&entry, find)? {
+            State::Same => continue,
+            // Somebody wrote it between the question and now.
+            State::Differs if !replace => {
+                let fact = format!("`{name}` was changed meanwhile");
+                return Err(Failure::new(Exit::Conflict, "version-moved", fact).hint("try again"));
+            }
+            State::Missing | State::Differs => {}
         }
-        State::Missing | State::Differs => {}
+        let value = Secret::copied_from(find.value.expose());
+        let field = Field { name: field.clone(), value, public: find.public, expires: None };
+        entry.set(field).map_err(bulla_vault::WriteError::from)?;
+        changed += 1;
     }
-    let value = Secret::copied_from(find.value.expose());
-    let field = Field { name: field(find)?, value, public: find.public, expires: None };
-    entry.set(field).map_err(bulla_vault::WriteError::from)?;
-    batch.put(&name, entry, None).map_err(|error| Failure::from(error).about(&name))?;
-    Ok(true)
+    if changed > 0 {
+        batch.put(name, entry, None).map_err(|error| Failure::from(error).about(name))?;
+    }
+    Ok(changed)
 }
 
 fn name(find: &Find) -> Result<EntryName, Failure> {

@@ -99,7 +99,7 @@ fn verify(context: &Context, file: &std::path::Path) -> Done {
     // A backup is older than the vault; that is what it is for.
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let accepting = context.accepting_rollback();
-    let (vault, _) = unlock::open(&accepting, locked, &mut expect, Proof::Any)?;
+    let (vault, _) = unlock::open(&accepting, &locked, &mut expect, Proof::Any)?;
     let snapshot = vault.read()?;
     let progress = Progress::new("verifying", context.printer.quiet);
     let report = snapshot.check(&mut |done| progress.at(done, 0))?;
@@ -139,7 +139,7 @@ fn adopt(context: &Context, args: &AdoptArgs) -> Done {
     let remembered = file.load(&context.printer);
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (vault, _) =
-        unlock::open(&context.accepting_rollback(), locked, &mut expect, Proof::Fresh)?;
+        unlock::open(&context.accepting_rollback(), &locked, &mut expect, Proof::Fresh)?;
     let found = vault.read()?.epoch();
     let differs = remembered.as_ref().map_or(Ok(()), |r| vault.agrees_with(r));
     let (question, commit) = match differs {

@@ -89,7 +89,13 @@ pub(crate) fn run(context: &Context, command: IdentityCommand) -> Done {
             file.sync_all()
         },
     );
-    written.map_err(|error| Failure::file("write", &path, &error))?;
+    if let Err(error) = written {
+        // Half a key would only be in the way of the next try; what others made stays.
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            let _ = fs::remove_file(&path);
+        }
+        return Err(Failure::file("write", &path, &error));
+    }
     if context.printer.json {
         let value = json!({"identity": path, "recipient": recipient.to_string()});
         context.printer.value(&value)?;

@@ -1,6 +1,6 @@
 //! `bulla rekey` and `bulla slot rm`: a new vault key.
 
-use bulla_vault::{OwnSlot, SlotInfo, Vault};
+use bulla_vault::{OwnSlot, SlotInfo, SlotSort, Vault};
 use serde_json::json;
 
 use super::Done;
@@ -11,22 +11,39 @@ use crate::kernel;
 use crate::progress::Progress;
 use crate::session::with_proof;
 use crate::unlock::{OpenedBy, Proof};
+use crate::{prompt, tty};
 
 #[derive(clap::Args)]
 pub(crate) struct RekeyArgs {
     #[command(flatten)]
     kdf: KdfArgs,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+/// Whether to ask before other people's passphrases are dropped.
+#[derive(clap::Args)]
+pub(crate) struct Confirm {
+    /// Do not ask before dropping passphrases of others, which only they know
+    #[arg(long, short)]
+    yes: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &RekeyArgs) -> Done {
     with_proof(context, Proof::Fresh, |vault, by| {
+        args.confirm.dropping(context, vault, None)?;
         rekey(context, vault, by, None, &args.kdf)?;
         Ok(Exit::Done)
     })
 }
 
 /// Removes a slot, and prints what its holder could read: a worklist of what to replace.
-pub(crate) fn remove_slot(context: &Context, label: &str, kdf: &KdfArgs) -> Done {
+pub(crate) fn remove_slot(
+    context: &Context,
+    label: &str,
+    kdf: &KdfArgs,
+    confirm: &Confirm,
+) -> Done {
     with_proof(context, Proof::Fresh, |vault, by| {
         let (slot, readable) = {
             let snapshot = vault.read()?;
@@ -46,10 +63,44 @@ pub(crate) fn remove_slot(context: &Context, label: &str, kdf: &KdfArgs) -> Done
             readable.sort();
             (slot, readable)
         };
+        confirm.dropping(context, vault, Some(label))?;
         rekey(context, vault, by, Some(label), kdf)?;
         worklist(context, &slot, &readable)?;
         Ok(Exit::Done)
     })
+}
+
+impl Confirm {
+    /// A new vault key cannot be wrapped for a passphrase that only somebody else knows.
+    fn dropping(
+        &self,
+        context: &Context,
+        vault: &Vault<'_>,
+        remove: Option<&str>,
+    ) -> Result<(), Failure> {
+        let slots = vault.read()?.slots()?;
+        let dropped: Vec<_> = slots
+            .iter()
+            .filter(|slot| matches!(slot.sort, SlotSort::Passphrase(_)))
+            .filter(|slot| slot.id != vault.slot() && Some(slot.label.as_str()) != remove)
+            .map(|slot| format!("`{}`", slot.label))
+            .collect();
+        if dropped.is_empty() || self.yes {
+            return Ok(());
+        }
+        let fact = format!("the passphrase of {} would open nothing any more", dropped.join(", "));
+        if !tty::is_there() {
+            return Err(Failure::usage(fact)
+                .hint("--yes goes on; their owners have to be added again with `bulla slot add`"));
+        }
+        context.printer.note(format_args!(
+            "With the new vault key {fact}; their owners have to be added again."
+        ));
+        if prompt::confirm("Go on?")? {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, "declined", "nothing was changed"))
+    }
 }
 
 fn rekey(

@@ -142,8 +142,8 @@ fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-/// Finds the files below a folder, in the order of their names. Links and what is no file are left
-/// to be refused when they are read.
+/// Finds the files below a folder, in the order of their names. A link could lead out of it, to what
+/// nobody meant to render; what is no file is left to be refused when it is read.
 fn walk(folder: &Path, into: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> {
     let failed = |error| Failure::file("read", folder, &error);
     let mut entries =
@@ -151,7 +151,13 @@ fn walk(folder: &Path, into: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> 
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (source, target) = (entry.path(), into.join(entry.file_name()));
-        if entry.file_type().map_err(failed)?.is_dir() {
+        let file_type = entry.file_type().map_err(failed)?;
+        if file_type.is_symlink() {
+            let fact = format!("{} is a symbolic link", source.display());
+            return Err(Failure::new(Exit::Failed, "template", fact)
+                .hint("name the file that it leads to by itself, if it is a template"));
+        }
+        if file_type.is_dir() {
             walk(&source, &target, jobs)?;
         } else {
             jobs.push(Job { source, target: Some(target) });

@@ -102,6 +102,13 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
             &target.entry,
             args.expires,
         )?;
+        if let Some(expected) = args.if_version {
+            let found = batch.find(&target.entry)?;
+            let found = found.filter(|found| found.live().is_some()).map_or(0, |f| f.version);
+            if found != expected {
+                return Err(bulla_vault::WriteError::VersionMoved { expected, found }.into());
+            }
+        }
         let version = if unchanged {
             batch.find(&target.entry)?.map_or(0, |version| version.version)
         } else {

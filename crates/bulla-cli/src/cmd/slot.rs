@@ -46,6 +46,8 @@ pub(crate) struct SlotRmArgs {
     label: String,
     #[command(flatten)]
     kdf: KdfArgs,
+    #[command(flatten)]
+    confirm: rekey::Confirm,
 }
 
 /// What a passphrase shall cost to try.
@@ -88,7 +90,7 @@ pub(crate) fn run(context: &Context, command: SlotCommand) -> Done {
     match command {
         SlotCommand::Ls => ls(context),
         SlotCommand::Add(args) => add(context, &args),
-        SlotCommand::Rm(args) => rekey::remove_slot(context, &args.label, &args.kdf),
+        SlotCommand::Rm(args) => rekey::remove_slot(context, &args.label, &args.kdf, &args.confirm),
     }
 }
 

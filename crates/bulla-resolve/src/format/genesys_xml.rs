@@ -119,6 +119,20 @@ impl Scan<'_> {
                         depth: self.depth(),
                     });
                 }
+                // Entities and default values that are declared there could hide a reference.
+                Event::DocType(text) if text.contains('[') => {
+                    return Err(Malformed {
+                        what: "the document type has declarations of its own",
+                        ..malformed(start)
+                    });
+                }
+                // No reader makes a value of it, so a reference in it is a mistake.
+                Event::PI(_) => found(Scalar {
+                    span: start..end,
+                    text: Text::Opaque,
+                    role: Role::Value,
+                    depth: self.depth(),
+                }),
                 Event::Eof if self.open.is_empty() => return Ok(()),
                 Event::Eof => return Err(malformed(end)),
                 _ => {}

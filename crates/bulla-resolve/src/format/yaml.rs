@@ -9,7 +9,7 @@ mod style;
 use std::ops::Range;
 
 use memchr::memmem;
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
@@ -46,7 +46,11 @@ impl Syntax for Yaml {
                     }
                     let end = end.max(start);
                     let token = Token { text, start, end, decoded: &decoded };
-                    let (span, inner) = token.read(style);
+                    let (span, mut inner) = token.read(style);
+                    // A tag makes something else of the text than the text.
+                    if tag.is_some_and(|tag| changes_type(&tag)) {
+                        inner = Inner::Opaque;
+                    }
                     found(Scalar {
                         span: bom + span.start..bom + span.end,
                         text: match inner {
@@ -141,6 +145,15 @@ struct Token<'a> {
 
 /// What YAML takes for white space; others are content.
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Whether a tag makes a number, a truth value, bytes or the like of a scalar's text. What a tag of
+/// an application's own makes of it is that application's affair.
+fn changes_type(tag: &Tag) -> bool {
+    const CORE: &str = "tag:yaml.org,2002:";
+    let whole = format!("{}{}", tag.handle, tag.suffix);
+    let of_core = whole.strip_prefix("!!").or_else(|| Some(whole.split_once(CORE)?.1));
+    of_core.is_some_and(|kind| kind != "str")
+}
 
 /// What a token decodes to.
 enum Inner {

@@ -82,6 +82,7 @@ fn json_escaped(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
     use proptest::prelude::*;
 
     const TEXT: &str = "CANARY/0123 \"\u{1}\u{e4}' 456789abcdef<>";

@@ -158,12 +158,11 @@ fn place(path: &Path, number: usize) -> String {
     format!("{path}:{number}")
 }
 
+/// What is called with the offset, the number and the bytes of a line.
+type VisitLine<'v> = dyn FnMut(u64, usize, &[u8]) -> Result<(), Failure> + 'v;
+
 /// Calls `visit` with the offset, the number and the bytes of each line that is not blank.
-fn each_line(
-    path: &Path,
-    reader: impl Read,
-    visit: &mut dyn FnMut(u64, usize, &[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn each_line(path: &Path, reader: impl Read, visit: &mut VisitLine<'_>) -> Result<(), Failure> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let mut line = Zeroizing::new(Vec::with_capacity(1 << 16));
     let mut start = 0;
