@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::Signals;
 
 /// Whether there is a terminal to ask on: stdin may be a pipe all the same.
 pub(crate) fn is_there() -> bool {
@@ -27,9 +28,10 @@ fn terminal() -> io::Result<(File, Termios)> {
 /// when a signal ends the program meanwhile: one that stays silent is a bad thing to leave behind.
 pub(crate) struct Hidden {
     terminal: File,
-    before: Termios,
-    watcher: Option<(Handle, thread::JoinHandle<()>)>,
 }
+
+/// The terminal that a prompt has silenced, and how it was before.
+static SILENCED: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
 /// What switches a key of the terminal off (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
@@ -37,7 +39,6 @@ const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 impl Hidden {
     pub(crate) fn begin() -> io::Result<Self> {
         let (terminal, before) = terminal()?;
-        let watcher = watch(terminal.try_clone()?, before.clone());
         let mut hidden = before.clone();
         // Key by key, because the terminal's own lines end silently after 4,095 bytes. The keys that
         // interrupt keep their meaning; to be stopped and continued would show what is typed.
@@ -47,8 +48,11 @@ impl Hidden {
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
         hidden.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
-        tcsetattr(&terminal, OptionalActions::Now, &hidden)?;
-        Ok(Self { terminal, before, watcher })
+        *silenced() = Some((terminal.try_clone()?, before));
+        watch();
+        let begun = Self { terminal };
+        tcsetattr(&begun.terminal, OptionalActions::Now, &hidden)?;
+        Ok(begun)
     }
 
     pub(crate) fn show(&mut self, text: &str) -> io::Result<()> {
@@ -65,24 +69,33 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        if let Some((handle, watch)) = self.watcher.take() {
-            handle.close();
-            let _ = watch.join();
-        }
-        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+        set_back();
     }
 }
 
-fn watch(terminal: File, before: Termios) -> Option<(Handle, thread::JoinHandle<()>)> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).ok()?;
-    let handle = signals.handle();
-    let watch = thread::spawn(move || {
-        for signal in &mut signals {
-            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
+fn silenced() -> MutexGuard<'static, Option<(File, Termios)>> {
+    SILENCED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn set_back() {
+    if let Some((terminal, before)) = silenced().take() {
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+    }
+}
+
+/// Has signals that end the program set the terminal back first. It goes on for the life of the
+/// process: once caught, a signal never gets its own meaning back, and somebody has to act on it.
+fn watch() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else { return };
+        thread::spawn(move || {
+            for signal in &mut signals {
+                set_back();
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        });
     });
-    Some((handle, watch))
 }
 
 /// The keys of a terminal, for `rpassword`, which leaves out control characters without a word and

@@ -143,6 +143,23 @@ fn an_interrupted_question_leaves_nothing_behind() {
     }
 }
 
+/// Signals were once ignored from the first hidden question on, since the library that catches them
+/// for its time never gives them back.
+#[test]
+fn signals_end_the_program_after_a_question_too() {
+    for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
+        let home = Home::new(Way::Passphrase);
+        let before = home.state();
+        let mut session = Session::start(&home, &["set", "a", "--exact"]);
+        session.expect_hidden("Passphrase of the vault: ");
+        session.types(&format!("{}\n", *PASSPHRASE));
+        session.expect("\n");
+        session.send(signal);
+        session.ends(128 + number);
+        assert_eq!(home.state_at_rest(), before, "after signal {number}");
+    }
+}
+
 #[test]
 fn an_unknown_vault_is_opened_by_identity_only_if_its_pin_is_confirmed() {
     let home = Home::new(Way::Identity);
