@@ -42,6 +42,12 @@ impl Remembered {
         self.epoch
     }
 
+    /// The pin that the vault had.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        self.pin
+    }
+
     /// Whether there is something to save that `earlier` did not have. A memory only grows: of two
     /// clients that save at once, the newer state has to win.
     #[must_use]
