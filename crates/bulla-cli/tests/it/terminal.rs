@@ -14,7 +14,7 @@ fn init_asks_twice_for_a_passphrase() {
     let mut session = Session::start(&home, &["init"]);
     for question in ["New passphrase for the vault: ", "The same again: "] {
         session.expect_hidden(question);
-        session.types(&format!("{}\n", *PASSPHRASE));
+        session.types(format!("{}\n", *PASSPHRASE));
     }
     let screen = session.ends(0);
     assert!(screen.contains("pin    "), "{screen}");
@@ -22,7 +22,7 @@ fn init_asks_twice_for_a_passphrase() {
 
     let mut session = Session::start(&home, &["slot", "ls"]);
     session.expect_hidden("Passphrase of the vault: ");
-    session.types(&format!("{}\n", *PASSPHRASE));
+    session.types(format!("{}\n", *PASSPHRASE));
     let screen = session.ends(0);
     assert!(screen.contains("* owner"), "{screen}");
     assert_eq!(SECRETS.find(screen.as_bytes()), None, "{screen}");
@@ -56,7 +56,7 @@ fn a_value_is_typed_without_being_shown() {
     let home = Home::new(Way::Identity);
     let mut session = Session::start(&home, &["set", "a"]);
     session.expect_hidden("password of a: ");
-    session.types(&format!("{}\n", *VALUE));
+    session.types(format!("{}\n", *VALUE));
     let screen = session.ends(0);
     assert!(screen.contains("a is at version 1"), "{screen}");
     assert_eq!(SECRETS.find(screen.as_bytes()), None, "{screen}");
@@ -152,7 +152,7 @@ fn signals_end_the_program_after_a_question_too() {
         let before = home.state();
         let mut session = Session::start(&home, &["set", "a", "--exact"]);
         session.expect_hidden("Passphrase of the vault: ");
-        session.types(&format!("{}\n", *PASSPHRASE));
+        session.types(format!("{}\n", *PASSPHRASE));
         session.expect("\n");
         session.send(signal);
         session.ends(128 + number);
@@ -228,7 +228,7 @@ fn a_passphrase_is_changed() {
     let home = Home::made(Way::Passphrase);
     let mut session = Session::start(&home, &["passwd"]);
     session.expect_hidden("Passphrase of the vault: ");
-    session.types(&format!("{}\n", *PASSPHRASE));
+    session.types(format!("{}\n", *PASSPHRASE));
     for question in ["New passphrase for the vault: ", "The same again: "] {
         session.expect_hidden(question);
         session.types("another one\n");
@@ -244,7 +244,7 @@ fn a_passphrase_that_is_not_changed_in_the_end_stays() {
     let before = home.state();
     let mut session = Session::start(&home, &["passwd"]);
     session.expect_hidden("Passphrase of the vault: ");
-    session.types(&format!("{}\n", *PASSPHRASE));
+    session.types(format!("{}\n", *PASSPHRASE));
     session.expect_hidden("New passphrase for the vault: ");
     session.types("another one\n");
     session.expect_hidden("The same again: ");
@@ -271,7 +271,7 @@ fn an_identity_with_a_passphrase_asks_for_it() {
     let mut session = Session::start(&home, &["identity", "new", "-o", "own", "--json"]);
     for question in ["New passphrase for the identity: ", "The same again: "] {
         session.expect_hidden(question);
-        session.types(&format!("{}\n", *PASSPHRASE));
+        session.types(format!("{}\n", *PASSPHRASE));
     }
     session.ends(0);
     assert_eq!(SECRETS.find(&home.read("own")), None, "the key is sealed");
@@ -279,7 +279,7 @@ fn an_identity_with_a_passphrase_asks_for_it() {
     for (passphrase, code) in [(PASSPHRASE.as_str(), 0), ("another", 3)] {
         let mut session = Session::start(&home, &["ls", "--identity", "own"]);
         session.expect_hidden("Passphrase of own: ");
-        session.types(&format!("{passphrase}\n"));
+        session.types(format!("{passphrase}\n"));
         session.ends(code);
     }
     home.bulla(["ls", "--identity", "own"]).fails(3);
