@@ -3,12 +3,18 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+/// Every command, and a search of all it wrote for what must not be there.
+mod canary;
 /// One file for each behaviour, in `tests/cases`.
 mod cases;
 /// Vault files that are not what they should be.
 mod damage;
+/// System calls that fail, and kills in the middle of them.
+mod faults;
 /// A terminal that is played by the test.
 mod pty;
+/// Several processes at one vault.
+mod races;
 /// A home of its own for each test, and what the program did there.
 mod support;
 /// What happens on a terminal: questions, hidden input, signals, masks.

@@ -136,8 +136,7 @@ fn an_interrupted_question_leaves_nothing_behind() {
             if let Some(signal) = signal {
                 session.send(signal);
             }
-            let screen = session.ends(128 + number);
-            assert!(!screen.contains("half of"), "{screen}");
+            session.ends(128 + number);
             assert_eq!(home.state_at_rest(), before, "{args:?} after signal {number}");
         }
     }

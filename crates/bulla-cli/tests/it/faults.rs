@@ -1,0 +1,271 @@
+//! Failing and killing each system call that writes, one after the other: afterwards the old state
+//! is there or the new one, never neither, and success was told only of what is there.
+//!
+//! `strace` does it; where it is missing or may not trace, this is skipped.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::{Ended, Home, SECRETS, VALUE, Way, skipped};
+
+/// What can go wrong with a system call.
+const FAULTS: [&str; 3] = ["error=EIO", "error=ENOSPC", "signal=KILL"];
+
+/// The system calls that write or make durable.
+const CALLS: &str = "write,pwrite64,pwritev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,openat,fchmod,fallocate,mmap";
+
+/// What a command changes, and how to tell that it did.
+struct Change {
+    args: &'static [&'static str],
+    stdin: &'static str,
+    /// Prepares the home.
+    before: fn(&Home),
+    /// A text that tells the state; it is asked for before, after success, and after each fault.
+    state: fn(&Home) -> String,
+}
+
+#[test]
+fn set_is_done_or_not() {
+    holds(&Change { args: &["set", "a"], stdin: "new", before: entry, state: contents });
+}
+
+#[test]
+fn rm_is_done_or_not() {
+    holds(&Change { args: &["rm", "a"], stdin: "", before: entry, state: contents });
+}
+
+#[test]
+fn mv_is_done_or_not() {
+    holds(&Change { args: &["mv", "a", "b"], stdin: "", before: entry, state: contents });
+}
+
+#[test]
+fn import_is_done_or_not() {
+    let stdin =
+        concat!(r#"{"entry":"x","fields":{"v":"1"}}"#, "\n", r#"{"entry":"y","fields":{"v":"2"}}"#);
+    let args = &["import", "-", "--format", "jsonl"];
+    holds(&Change { args, stdin, before: entry, state: contents });
+}
+
+#[test]
+fn rekey_is_done_or_not() {
+    // Who is stopped after the commit and before the new pin is remembered has to be given it.
+    let state = |home: &Home| {
+        let log = home.bulla(["log", "--json"]).run();
+        if log.code() == 5 && log.stderr.contains("other-pin") {
+            forget_pin(home);
+        }
+        let log = home.bulla(["log", "--json"]).succeeds().out();
+        format!("{} {}", log.matches("vault key changed").count(), contents(home))
+    };
+    holds(&Change { args: &["rekey"], stdin: "", before: entry, state });
+}
+
+#[test]
+fn slot_add_is_done_or_not() {
+    let before = |home: &Home| {
+        entry(home);
+        let made = home.bulla(["identity", "new", "--for-machine", "-o", "second"]).succeeds();
+        home.write("recipient", made.stdout);
+    };
+    let state = |home: &Home| {
+        let slots = home.bulla(["slot", "ls"]).succeeds().out();
+        format!("{} slots, {}", slots.lines().count(), contents(home))
+    };
+    let args = &["slot", "add", "two", "--recipient", "@recipient"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
+#[test]
+fn init_is_done_or_not() {
+    let before = |home: &Home| {
+        fs::remove_file(home.vault()).unwrap();
+        fs::remove_dir_all(home.file(".local/state")).unwrap();
+    };
+    // What is there is a vault.
+    let state = |home: &Home| match home.vault().exists() {
+        false => "none".to_owned(),
+        true => {
+            forget_pin(home);
+            home.bulla(["fsck"]).succeeds().out()
+        }
+    };
+    let args = &["init", "--recipient", "@.config/bulla/identity"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
+#[test]
+fn render_is_done_or_not() {
+    let before = |home: &Home| {
+        entry(home);
+        home.write("in/one.json", r#"{"a": "bulla://a/password"}"#);
+        home.write("out/one.json", "old");
+    };
+    let state = |home: &Home| rendered(home, "one").to_owned();
+    let args = &["render", "in/one.json", "-o", "out/one.json"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
+/// Of several files each is whole; only a kill between two renames leaves some of them old.
+#[test]
+fn render_of_several_files_is_done_or_not() {
+    let before = |home: &Home| {
+        entry(home);
+        for name in ["one", "two", "three"] {
+            home.write(&format!("in/{name}.json"), r#"{"a": "bulla://a/password"}"#);
+            home.write(&format!("out/{name}.json"), "old");
+        }
+    };
+    let state = |home: &Home| match ["one", "two", "three"].map(|name| rendered(home, name)) {
+        ["old", "old", "old"] => "old".to_owned(),
+        ["new", "new", "new"] => "new".to_owned(),
+        _ => "some".to_owned(),
+    };
+    let args = &["render", "in", "--into", "out"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
+/// Whether a rendering is the old or the new one; it is nothing else.
+fn rendered(home: &Home, name: &str) -> &'static str {
+    let bytes = home.read(&format!("out/{name}.json"));
+    let new = format!(r#"{{"a": "{}"}}"#, *VALUE);
+    match bytes.as_slice() {
+        b"old" => "old",
+        bytes if bytes == new.as_bytes() => "new",
+        bytes => panic!("{name}: {}", bytes.escape_ascii()),
+    }
+}
+
+#[test]
+fn backup_create_is_done_or_not() {
+    let state = |home: &Home| match home.file("copy.bulla").exists() {
+        false => "none".to_owned(),
+        true => home.bulla(["backup", "verify", "copy.bulla"]).succeeds().out(),
+    };
+    holds(&Change { args: &["backup", "create", "copy.bulla"], stdin: "", before: entry, state });
+}
+
+/// Nothing that holds a secret is handed to another process.
+#[test]
+fn no_command_starts_another_program() {
+    if !can_trace() {
+        return;
+    }
+    for args in [
+        &["set", "a"][..],
+        &["get", "a"],
+        &["rekey"],
+        &["fsck"],
+        &["doctor"],
+        &["export", "--plaintext"],
+    ] {
+        let home = Home::new(Way::Identity);
+        entry(&home);
+        let ended = traced(&home, args, "x", &["-e", "trace=execve", "-o", "log"]);
+        assert_eq!(ended.code(), 0, "{ended}");
+        let log = String::from_utf8(home.read("log")).unwrap();
+        assert_eq!(log.matches("execve(").count(), 1, "{args:?}: {log}");
+    }
+}
+
+/// Takes the pin that the vault shows for the right one, as a person would who has asked.
+fn forget_pin(home: &Home) {
+    fs::remove_dir_all(home.file(".local/state")).ok();
+    let unknown = home.bulla(["ls"]).fails(3).stderr;
+    let pin = unknown.split("it is ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    home.bulla(["ls", "--pin", pin]).succeeds();
+}
+
+fn entry(home: &Home) {
+    home.bulla(["set", "a"]).stdin(VALUE.as_str()).succeeds();
+}
+
+/// All entries with their values.
+fn contents(home: &Home) -> String {
+    home.bulla(["fsck"]).succeeds();
+    home.bulla(["export", "--plaintext"]).succeeds().out()
+}
+
+fn holds(change: &Change) {
+    if !can_trace() {
+        return;
+    }
+    let Change { args, stdin, before, state } = change;
+    let prepared = || {
+        let home = Home::new(Way::Identity);
+        before(&home);
+        home
+    };
+    let home = prepared();
+    let old = state(&home);
+    let trace = format!("trace={CALLS}");
+    let ended = traced(&home, args, stdin, &["-e", &trace, "-o", "log"]);
+    assert_eq!(ended.code(), 0, "{ended}");
+    let calls = calls_in(&String::from_utf8(home.read("log")).unwrap());
+    let new = state(&home);
+    assert_ne!(old, new, "the command changes something");
+    assert!(calls.values().sum::<usize>() > 5, "{calls:?}");
+
+    let (mut done, mut undone) = (0, 0);
+    for (call, count) in &calls {
+        for n in 1..=*count {
+            for fault in FAULTS {
+                let home = prepared();
+                let inject = format!("inject={call}:{fault}:when={n}");
+                let ended = traced(&home, args, stdin, &["-e", &inject, "-o", "/dev/null"]);
+                let what = format!("{} with {inject}: {ended}", args.join(" "));
+                leaves_no_plaintext(&home, &what);
+                let found = state(&home);
+                let some = found == "some" && fault.contains("KILL");
+                assert!(found == old || found == new || some, "{what}\nfound {found}");
+                if ended.code() == 0 {
+                    assert_eq!(found, new, "{what}");
+                    done += 1;
+                } else {
+                    assert!(ended.code() != 101, "{what}");
+                    undone += usize::from(found == old);
+                }
+            }
+        }
+    }
+    assert!(done + undone > 10, "only {done} and {undone} runs told something");
+}
+
+/// How often each call was made, by the main thread and others.
+fn calls_in(log: &str) -> BTreeMap<String, usize> {
+    let mut calls = BTreeMap::new();
+    for line in log.lines() {
+        // `PID  name(...)`; what was interrupted is told twice.
+        let Some((_, call)) = line.split_once(char::is_whitespace) else { continue };
+        if let Some((name, _)) = call.trim_start().split_once('(')
+            && CALLS.split(',').any(|known| known == name)
+        {
+            *calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    calls
+}
+
+/// Runs `bulla` under strace.
+fn traced(home: &Home, args: &[&str], stdin: &str, how: &[&str]) -> Ended {
+    let strace = home.command("strace").args(["-f", "-qq"]).args(how);
+    strace.args([env!("CARGO_BIN_EXE_bulla")]).args(args).stdin(stdin).run()
+}
+
+fn leaves_no_plaintext(home: &Home, what: &str) {
+    for (path, seen) in SECRETS.find_in_files(home.path()) {
+        let name = path.strip_prefix(home.path()).unwrap();
+        let meant = home.is_key_file(name) || name.starts_with("out");
+        assert!(meant, "{what}\n{} holds {}", name.display(), seen.what);
+    }
+}
+
+fn can_trace() -> bool {
+    let home = Home::new(Way::Identity);
+    let works = std::process::Command::new("strace").arg("-V").output().is_ok()
+        && traced(&home, &["ls"], "", &["-o", "/dev/null"]).code() == 0;
+    if !works {
+        skipped("system calls cannot be made to fail, which takes strace");
+    }
+    works
+}
