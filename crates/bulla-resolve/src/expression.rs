@@ -8,7 +8,7 @@ use memchr::memmem::{self, Finder};
 use crate::Reference;
 use crate::filter::Filter;
 use crate::problem::{Rule, escaped};
-use crate::reference::{SCHEME, is_plain};
+use crate::reference::{MAX_ENTRY, MAX_FIELD, SCHEME, is_plain};
 
 /// A reference and its filters, at its place in a text.
 pub(crate) struct Expression {
@@ -153,11 +153,17 @@ fn parse_reference(text: &[u8]) -> Result<Reference, String> {
 
 type Inside = (Reference, Vec<Filter>, usize);
 
+/// The longest spelling of a reference: every byte percent-encoded, the scheme and a pin around it.
+const LONGEST: usize = 3 * (MAX_ENTRY + MAX_FIELD) + 64;
+
 /// Parses `REF | filter | filter` up to and with `close`, and says how long that was.
 fn parse_inside(text: &[u8], close: &[u8]) -> Result<Inside, (Rule, String)> {
     let bad = |what: &str| (Rule::BadExpression, what.to_owned());
     let stop = |b: &u8| is_blank(*b) || matches!(b, b'|' | b'}' | b')' | b'\r' | b'\n');
-    let length = text.iter().position(stop).unwrap_or(text.len());
+    // No reference is longer, and to look on would be to look through the whole file, from each place
+    // that begins as one.
+    let near = &text[..text.len().min(LONGEST)];
+    let length = near.iter().position(stop).unwrap_or(near.len());
     let reference = parse_reference(&text[..length]).map_err(|what| (Rule::BadReference, what))?;
     let mut filters = Vec::new();
     let mut at = length;

@@ -172,11 +172,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         let read = read_at_most(&mut std::io::stdin().lock(), name, Template::MAX_LEN)?;
         return Ok(read.expose().to_vec());
     }
-    read_template(path).map_err(|error| {
-        let missing = matches!(&error, bulla_resolve::ReadError::Io(source)
-            if source.kind() == std::io::ErrorKind::NotFound);
-        let exit = if missing { Exit::Missing } else { Exit::Failed };
-        Failure::new(exit, "template", error).about(path.display())
+    read_template(path).map_err(|error| match error {
+        bulla_resolve::ReadError::Io(error) => Failure::file("read", path, &error),
+        other => Failure::new(Exit::Failed, "template", other).about(path.display()),
     })
 }
 

@@ -57,6 +57,14 @@ fn aliases_are_not_expanded() {
     assert_eq!(outcome(Format::GenesysXml, entities), Err(vec![Rule::Malformed]));
 }
 
+/// Each of these was once searched to the end of the file, which took minutes.
+#[test]
+fn what_begins_as_a_reference_is_not_searched_for_ever() {
+    let count = 300_000;
+    let wrong = outcome(Format::Text, "{{bulla://a".repeat(count)).unwrap_err();
+    assert_eq!(wrong.len(), count);
+}
+
 #[test]
 fn a_million_references_are_answered() {
     let count = 1_000_000;
