@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
+use bulla_vault::is_invisible;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure, io_fact};
@@ -102,7 +103,7 @@ pub(crate) fn out_failure(error: &io::Error) -> Failure {
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if drives_a_terminal(c) && c != '\n' {
+        if is_invisible(c) && c != '\n' {
             write!(safe, "{}", c.escape_unicode()).expect("a String takes everything");
         } else {
             safe.push(c);
@@ -115,7 +116,7 @@ pub(crate) fn escaped(text: &str) -> String {
 fn escaped_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
-        if drives_a_terminal(c) {
+        if is_invisible(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(safe, "\\u{unit:04x}").expect("a String takes everything");
             }
@@ -124,13 +125,6 @@ fn escaped_json(json: &str) -> String {
         }
     }
     safe
-}
-
-fn drives_a_terminal(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ pub use kdf::Kdf;
 pub use keyring::Pin;
 pub use keys::{EntryId, VaultId};
 pub use memory::Remembered;
-pub use name::{EntryName, FieldName, InvalidName};
+pub use name::{EntryName, FieldName, InvalidName, is_invisible};
 pub use open::{Expect, LockedVault, OpenedKey, SlotSort, Unlock};
 pub use random::{NoRandomness, Random, SystemRandom};
 pub use record::{Entry, Field, Kind, NoSuchField, SlotId, TokenState};

@@ -135,8 +135,11 @@ fn normalised(name: &str, max_len: usize) -> Result<String, InvalidName> {
     Ok(name)
 }
 
-/// Control characters, line separators, direction marks and zero-width characters.
-fn is_invisible(c: char) -> bool {
+/// Whether a character cannot be seen, or changes how others are read: control characters, line
+/// separators, direction marks and zero-width characters. Names hold none of them, and text that may
+/// does not belong on a terminal as it is.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
