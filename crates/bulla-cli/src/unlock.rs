@@ -76,9 +76,13 @@ pub(crate) fn open<'s>(
     let takes_identity = has(|sort| matches!(sort, SlotSort::Identity));
     let takes_passphrase = has(|sort| matches!(sort, SlotSort::Passphrase(_)));
     if takes_identity && let Some(path) = default_identity() {
-        // An identity that lies there for other vaults is no reason not to ask.
+        // An identity that lies there for other vaults is no reason not to ask, and its pins are
+        // those of the other vaults.
+        let pins = expect.pins.clone();
         match by_identities(context, locked, &[path], expect) {
-            Err(failure) if failure.code == "locked" && takes_passphrase && tty::is_there() => {}
+            Err(failure) if failure.code == "locked" && takes_passphrase && tty::is_there() => {
+                expect.pins = pins;
+            }
             done => return done,
         }
     }

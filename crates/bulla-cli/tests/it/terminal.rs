@@ -159,6 +159,23 @@ fn signals_end_the_program_after_a_question_too() {
     }
 }
 
+/// An identity for another vault, in the default place, once kept the owner from being asked for the
+/// passphrase; then its pin was held against this vault.
+#[test]
+fn an_identity_of_another_vault_does_not_stop_the_passphrase() {
+    let home = Home::new(Way::Passphrase);
+    home.bulla(["identity", "new", "--for-machine", "-o", "deploy"]).succeeds();
+    home.bulla(["slot", "add", "deploy", "--recipient", "@deploy"]).succeeds();
+    home.bulla(["identity", "new", "--for-machine"]).succeeds();
+    let identity = home.file(".config/bulla/identity");
+    let text = fs::read_to_string(&identity).unwrap();
+    fs::write(&identity, format!("# bulla-pin: {}\n{text}", "0".repeat(64))).unwrap();
+    let mut session = Session::start(&home, &["ls"]);
+    session.expect_hidden("Passphrase of the vault: ");
+    session.types(format!("{}\n", *PASSPHRASE));
+    session.ends(0);
+}
+
 #[test]
 fn an_unknown_vault_is_opened_by_identity_only_if_its_pin_is_confirmed() {
     let home = Home::new(Way::Identity);
