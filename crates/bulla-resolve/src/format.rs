@@ -1,7 +1,7 @@
 //! The seam between references and file formats: all that the rest of the crate knows of a format.
 //!
-//! A format is one file under `format/` that implements [`Syntax`], and its rows in the tables of
-//! [`Format`].
+//! A format is one file under `format/` that implements [`Syntax`], one row of the table below, and a
+//! line in [`Format::detect`] if the names of its files tell it.
 
 mod dotenv;
 mod genesys_ini;
@@ -17,42 +17,53 @@ use zeroize::Zeroizing;
 use crate::problem::Rule;
 use crate::secret::Draft;
 
-/// A file format that references are resolved in.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum Format {
+macro_rules! formats {
+    ($($(#[$doc:meta])* $format:ident = $name:literal, $syntax:expr;)*) => {
+        /// A file format that references are resolved in. Where the readers of a format disagree, each
+        /// dialect is a format of its own.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum Format {
+            $($(#[$doc])* $format,)*
+        }
+
+        impl Format {
+            /// All formats, by name.
+            pub const ALL: &[Self] = &[$(Self::$format,)*];
+
+            /// The name by which a format is asked for.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$format => $name,)*
+                }
+            }
+
+            pub(crate) fn syntax(self) -> &'static dyn Syntax {
+                match self {
+                    $(Self::$format => &$syntax,)*
+                }
+            }
+        }
+    };
+}
+
+formats! {
     /// `KEY=value` lines that bash, systemd, Docker and the dotenv libraries read.
-    Dotenv,
+    Dotenv = "dotenv", dotenv::Dotenv;
     /// Sections and options as Genesys Configuration Manager exports them.
-    GenesysIni,
+    GenesysIni = "genesys-ini", genesys_ini::GenesysIni;
     /// An application with its options in the XML that Genesys imports.
-    GenesysXml,
+    GenesysXml = "genesys-xml", genesys_xml::GenesysXml;
     /// JSON, strict.
-    Json,
+    Json = "json", json::Json;
     /// Any text. References stand in braces only, and nothing is escaped.
-    Text,
+    Text = "text", text::PlainText;
     /// YAML 1.1 and 1.2, several documents included.
-    Yaml,
+    Yaml = "yaml", yaml::Yaml;
 }
 
 impl Format {
-    /// All formats, by name.
-    pub const ALL: &[Self] =
-        &[Self::Dotenv, Self::GenesysIni, Self::GenesysXml, Self::Json, Self::Text, Self::Yaml];
-
-    /// The name by which a format is asked for.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dotenv => "dotenv",
-            Self::GenesysIni => "genesys-ini",
-            Self::GenesysXml => "genesys-xml",
-            Self::Json => "json",
-            Self::Text => "text",
-            Self::Yaml => "yaml",
-        }
-    }
-
     /// The format of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -85,17 +96,6 @@ impl Format {
     #[must_use]
     pub fn is_genesys(self) -> bool {
         matches!(self, Self::GenesysIni | Self::GenesysXml)
-    }
-
-    pub(crate) fn syntax(self) -> &'static dyn Syntax {
-        match self {
-            Self::Dotenv => &dotenv::Dotenv,
-            Self::GenesysIni => &genesys_ini::GenesysIni,
-            Self::GenesysXml => &genesys_xml::GenesysXml,
-            Self::Json => &json::Json,
-            Self::Text => &text::PlainText,
-            Self::Yaml => &yaml::Yaml,
-        }
     }
 }
 
