@@ -16,6 +16,7 @@ mod harden;
 mod input;
 mod kernel;
 mod memory;
+mod places;
 mod printer;
 mod progress;
 mod prompt;

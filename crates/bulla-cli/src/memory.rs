@@ -4,11 +4,11 @@
 //! to notice a vault that was rolled back: so trouble with it is a warning, not a failure.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bulla_vault::{Remembered, VaultId};
+use bulla_vault::{Pin, Remembered, VaultId};
 
 use crate::context::Context;
 use crate::printer::Printer;
@@ -25,29 +25,67 @@ impl MemoryFile {
         Self { path: path.map(|folder| folder.join("bulla/memory").join(name)) }
     }
 
-    /// What is remembered; what cannot be read is forgotten with a warning.
-    pub(crate) fn load(&self, printer: &Printer) -> Option<Remembered> {
+    /// What is remembered of the vault that now has this pin; what cannot be read is forgotten with a
+    /// warning.
+    ///
+    /// A change of the vault's key is announced here before it is committed. Where it was stopped
+    /// behind the commit, the announcement counts.
+    pub(crate) fn load(&self, pin: Pin, printer: &Printer) -> Option<Remembered> {
         let path = self.path.as_ref()?;
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(_) => String::new(),
         };
-        let remembered = Remembered::parse(&text);
-        if remembered.is_none() {
+        let Some(remembered) = Remembered::parse(&text) else {
             printer.warn(format_args!(
                 "{} is unreadable and will be written anew; until then an older state of the vault passes unnoticed",
                 path.display()
             ));
+            return None;
+        };
+        if remembered.pin() == pin {
+            return Some(remembered);
         }
-        remembered
+        self.announced().filter(|next| next.pin() == pin).or(Some(remembered))
+    }
+
+    /// Whether `now` is more than `loaded`, or is to be remembered instead of its announcement.
+    pub(crate) fn is_behind(&self, now: &Remembered, loaded: Option<&Remembered>) -> bool {
+        now.grew_from(loaded) || self.announced().is_some_and(|next| next.pin() == now.pin())
+    }
+
+    fn announced(&self) -> Option<Remembered> {
+        Remembered::parse(&fs::read_to_string(self.announcement()?).ok()?)
+    }
+
+    /// Remembers what the vault is about to become, beside what it is.
+    pub(crate) fn announce(&self, next: &Remembered, printer: &Printer) {
+        let Some(path) = self.announcement() else { return };
+        if let Err(error) = make_folder(&path).and_then(|()| replace(&path, &next.to_text())) {
+            printer.warn(format_args!(
+                "cannot write {}: {}; if this run is stopped now, the vault will seem to be another one",
+                path.display(),
+                crate::failure::io_fact(&error)
+            ));
+        }
+    }
+
+    fn announcement(&self) -> Option<PathBuf> {
+        Some(self.path.as_ref()?.with_extension("next"))
     }
 
     /// Saves `now` unless somebody saved something newer meanwhile. With `replace` it is saved even
     /// if it is older: after a person said that this is the true state.
     pub(crate) fn save(&self, now: &Remembered, replace: bool, printer: &Printer) {
         let Some(path) = &self.path else { return };
-        if let Err(error) = save(path, now, replace) {
+        let saved = save(path, now, replace).and_then(|()| match self.announcement() {
+            Some(path) if self.announced().is_some_and(|next| next.pin() == now.pin()) => {
+                fs::remove_file(path)
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = saved {
             printer.warn(format_args!(
                 "cannot write {}: {}; an older state of the vault would pass unnoticed",
                 path.display(),
@@ -57,26 +95,42 @@ impl MemoryFile {
     }
 }
 
-fn save(path: &std::path::Path, now: &Remembered, replace: bool) -> std::io::Result<()> {
-    let folder = path.parent().expect("the path has a file name");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+fn save(path: &Path, now: &Remembered, even_if_older: bool) -> io::Result<()> {
+    make_folder(path)?;
     // Of two clients that save at once, the newer state has to win.
+    let _lock = lock(path)?;
+    let earlier = fs::read_to_string(path).ok().and_then(|text| Remembered::parse(&text));
+    if even_if_older || now.grew_from(earlier.as_ref()) {
+        replace(path, &now.to_text())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().expect("the path has a file name");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Keeps other processes from writing beside `path` until it is dropped.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
     let lock = File::options()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(folder.join(".lock"))?;
+        .open(path.with_file_name(".lock"))?;
     lock.lock()?;
-    let earlier = fs::read_to_string(path).ok().and_then(|text| Remembered::parse(&text));
-    if !replace && !now.grew_from(earlier.as_ref()) {
-        return Ok(());
-    }
-    let new = path.with_extension("new");
+    Ok(lock)
+}
+
+/// Writes the whole file, durably or not at all.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     let mut file =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(now.to_text().as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
+    File::open(path.parent().expect("the path has a file name"))?.sync_all()
 }

@@ -1,14 +1,11 @@
 //! From a command to an open vault and back, with the client's memory kept on the way.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
-use bulla_sqlite::SqliteStore;
-use bulla_vault::{Expect, LockedVault, Remembered, Vault};
+use bulla_vault::{Expect, LockedVault, Vault};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::memory::MemoryFile;
+use crate::places;
 use crate::unlock::{self, OpenedBy, Proof};
 
 /// Opens the vault, lets `work` use it, and remembers the newest state that was seen.
@@ -26,35 +23,18 @@ pub(crate) fn with_proof<T>(
     work: impl FnOnce(&mut Vault<'_>, &OpenedBy) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let store = context.store()?;
-    let (locked, file, remembered) = found(context, &store)?;
+    let locked = LockedVault::find(&store, &context.random)?;
+    let file = MemoryFile::of(context, &locked.vault_id());
+    let remembered = file.load(locked.pin(), &context.printer);
+    places::check(context, &locked)?;
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (mut vault, by) = unlock::open(context, &locked, &mut expect, proof)?;
+    places::remember(context, &vault.id());
     let done = work(&mut vault, &by);
     // A state that was accepted for this one run is not one to insist on from now on.
     let now = vault.remembered();
-    if !context.global.accept_rollback && now.grew_from(remembered.as_ref()) {
+    if !context.global.accept_rollback && file.is_behind(&now, remembered.as_ref()) {
         file.save(&now, false, &context.printer);
     }
     done
-}
-
-/// The vault, and what is remembered of it.
-///
-/// A command that changes the vault's key commits, and remembers the new pin a moment later. That
-/// moment is waited for: it must not look like another vault.
-fn found<'s>(
-    context: &'s Context,
-    store: &'s SqliteStore,
-) -> Result<(LockedVault<'s>, MemoryFile, Option<Remembered>), Failure> {
-    let until = Instant::now() + Duration::from_millis(300);
-    loop {
-        let locked = LockedVault::find(store, &context.random)?;
-        let file = MemoryFile::of(context, &locked.vault_id());
-        let remembered = file.load(&context.printer);
-        let other = remembered.as_ref().is_some_and(|seen| seen.pin() != locked.pin());
-        if !other || Instant::now() > until {
-            return Ok((locked, file, remembered));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
 }

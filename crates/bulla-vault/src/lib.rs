@@ -110,7 +110,7 @@ pub use name::{EntryName, FieldName, InvalidName, is_invisible};
 pub use open::{Expect, LockedVault, OpenedKey, SlotSort, Unlock};
 pub use random::{NoRandomness, Random, SystemRandom};
 pub use record::{Entry, Field, Kind, NoSuchField, SlotId, TokenState};
-pub use rekey::{OwnSlot, Rekeyed};
+pub use rekey::{OwnSlot, RekeyStep, Rekeyed};
 pub use secret::{Passphrase, Secret};
 pub use slots::{NewSlot, SlotChange, SlotError, SlotEvent, SlotInfo};
 pub use snapshot::{Snapshot, State, Version};

@@ -37,6 +37,24 @@ pub struct Rekeyed {
     pub pin: Pin,
 }
 
+/// What a change of the vault key is about to do, or has done so far.
+#[non_exhaustive]
+pub enum RekeyStep<'a> {
+    /// The commit comes next. A client that remembers `next` before it goes on knows the vault again
+    /// whatever happens to it meanwhile: afterwards the vault has another pin.
+    Committing {
+        /// The state of the vault after the commit.
+        next: &'a Remembered,
+    },
+    /// Entries are sealed under the new key.
+    Sealing {
+        /// How many are done.
+        done: u64,
+        /// How many there are.
+        total: u64,
+    },
+}
+
 impl Vault<'_> {
     /// Changes the vault key, and with `remove` takes away the slot of that label.
     ///
@@ -44,7 +62,7 @@ impl Vault<'_> {
     /// key changes too, and with it the pin, so that nothing that is made from an old copy passes for
     /// this vault. Old copies stay open to old slots.
     ///
-    /// `progress` is told how many entries of how many are done.
+    /// `at` is told each step.
     ///
     /// # Errors
     /// [`SlotError`]; nothing was changed then.
@@ -53,7 +71,7 @@ impl Vault<'_> {
         own: &OwnSlot<'_>,
         remove: Option<&str>,
         stamp: Stamp,
-        progress: &mut dyn FnMut(u64, u64),
+        at: &mut dyn FnMut(RekeyStep<'_>),
     ) -> Result<Rekeyed, SlotError> {
         let place = Place { key_epoch: self.place.key_epoch + 1, ..self.place };
         let fresh = Fresh::generate(place, self.random)?;
@@ -90,7 +108,7 @@ impl Vault<'_> {
         batch.put_system(SLOTS, ledger.to_body()?)?;
 
         let mut work = Resealing { vault: self, fresh: &fresh, leaves: BTreeMap::new() };
-        let (mut txn, head) = work.all(batch, progress)?;
+        let (mut txn, head) = work.all(batch, at)?;
         let root = tree::apply(&mut *txn, Root::default(), &work.leaves)?;
         let head = Head {
             epoch: head.epoch + 1,
@@ -101,10 +119,12 @@ impl Vault<'_> {
         };
         txn.put(Table::Keyring, ONLY, &keyring.bytes).map_err(WriteError::from)?;
         txn.put(Table::Head, ONLY, &head.encode(&fresh.keys)).map_err(WriteError::from)?;
+        let next = Remembered::new(&head, keyring.pin, self.slot);
+        at(RekeyStep::Committing { next: &next });
         txn.commit().map_err(WriteError::from)?;
 
         let Fresh { place, key, keys } = fresh;
-        *self.seen.get_mut() = Remembered::new(&head, keyring.pin, self.slot);
+        *self.seen.get_mut() = next;
         (self.place, self.key, self.keys) = (place, key, keys);
         Ok(Rekeyed { dropped, pin: keyring.pin })
     }
@@ -160,7 +180,7 @@ impl Resealing<'_> {
     fn all<'v>(
         &mut self,
         batch: Batch<'v>,
-        progress: &mut dyn FnMut(u64, u64),
+        at: &mut dyn FnMut(RekeyStep<'_>),
     ) -> Result<(Box<dyn Txn + 'v>, Head), WriteError> {
         let mut old = Vec::new();
         let found: Result<(), ReadError> =
@@ -181,7 +201,7 @@ impl Resealing<'_> {
         let total = old.len() as u64;
         for (done, (id, leaf)) in (1..).zip(old) {
             self.one(&mut *txn, &head, &id, leaf)?;
-            progress(done, total);
+            at(RekeyStep::Sealing { done, total });
         }
         clear_nodes(&mut *txn)?;
         Ok((txn, head))

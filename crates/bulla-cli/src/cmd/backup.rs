@@ -95,7 +95,8 @@ fn verify(context: &Context, file: &std::path::Path) -> Done {
     store.check()?;
     let locked = LockedVault::find(&store, &context.random)
         .map_err(|error| Failure::from(error).about(file.display()))?;
-    let remembered = MemoryFile::of(context, &locked.vault_id()).load(&context.printer);
+    let remembered =
+        MemoryFile::of(context, &locked.vault_id()).load(locked.pin(), &context.printer);
     // A backup is older than the vault; that is what it is for.
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let accepting = context.accepting_rollback();
@@ -136,7 +137,7 @@ fn adopt(context: &Context, args: &AdoptArgs) -> Done {
     let store = context.store()?;
     let locked = LockedVault::find(&store, &context.random)?;
     let file = MemoryFile::of(context, &locked.vault_id());
-    let remembered = file.load(&context.printer);
+    let remembered = file.load(locked.pin(), &context.printer);
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (vault, _) =
         unlock::open(&context.accepting_rollback(), &locked, &mut expect, Proof::Fresh)?;

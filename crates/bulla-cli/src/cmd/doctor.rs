@@ -102,7 +102,9 @@ fn memory(context: &Context) -> Finding {
     let look = || {
         let store = context.store()?;
         let locked = LockedVault::find(&store, &context.random)?;
-        Ok::<_, Failure>(MemoryFile::of(context, &locked.vault_id()).load(&context.printer))
+        Ok::<_, Failure>(
+            MemoryFile::of(context, &locked.vault_id()).load(locked.pin(), &context.printer),
+        )
     };
     match look() {
         Err(_) => Finding::Fine(String::new()),

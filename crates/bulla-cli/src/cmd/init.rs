@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::folder_is_there;
 use crate::memory::MemoryFile;
-use crate::{prompt, tty, unlock};
+use crate::{places, prompt, tty, unlock};
 
 #[derive(clap::Args)]
 pub(crate) struct InitArgs {
@@ -68,6 +68,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Done {
     });
     let (id, pin, remembered) = made.map_err(|failure| failure.about(path.display()))?;
     MemoryFile::of(context, &id).save(&remembered, false, &context.printer);
+    places::remember(context, &id);
 
     if context.printer.json {
         let value = json!({"vault": path, "pin": pin.to_string(), "slot": args.label});

@@ -1,6 +1,6 @@
 //! `bulla rekey` and `bulla slot rm`: a new vault key.
 
-use bulla_vault::{OwnSlot, SlotInfo, SlotSort, Vault};
+use bulla_vault::{OwnSlot, RekeyStep, SlotInfo, SlotSort, Vault};
 use serde_json::json;
 
 use super::Done;
@@ -8,6 +8,7 @@ use super::slot::KdfArgs;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::kernel;
+use crate::memory::MemoryFile;
 use crate::progress::Progress;
 use crate::session::with_proof;
 use crate::unlock::{OpenedBy, Proof};
@@ -115,8 +116,12 @@ fn rekey(
         OpenedBy::Identity | OpenedBy::Kernel => OwnSlot::Identity,
     };
     let progress = Progress::new("sealing again", context.printer.quiet);
-    let done = vault.rekey(&own, remove, context.stamp(None), &mut |done, total| {
-        progress.at(done, total);
+    let memory = MemoryFile::of(context, &vault.id());
+    let done = vault.rekey(&own, remove, context.stamp(None), &mut |step| match step {
+        RekeyStep::Sealing { done, total } => progress.at(done, total),
+        // A run that is stopped behind the commit would not know the vault again by its old pin.
+        RekeyStep::Committing { next } => memory.announce(next, &context.printer),
+        _ => {}
     })?;
     drop(progress);
     // What `unlock` kept opens nothing any more.

@@ -61,7 +61,7 @@ fn rekeyed() -> Forge {
     Forge::by_passphrase("memory", |vault| {
         put(vault, "a", secret("1"), 10);
         let own = OwnSlot::Passphrase(&phrase, cheap());
-        vault.rekey(&own, None, at(20), &mut |_, _| {}).unwrap();
+        vault.rekey(&own, None, at(20), &mut |_| {}).unwrap();
     })
 }
 

@@ -259,7 +259,7 @@ pub(super) const VECTORS: &[Named] = &[
             put(vault, "a", secret("1"), 10);
             put(vault, "a", secret("2"), 20);
             let own = OwnSlot::Passphrase(&phrase, cheap());
-            vault.rekey(&own, None, at(30), &mut |_, _| {}).unwrap();
+            vault.rekey(&own, None, at(30), &mut |_| {}).unwrap();
         });
         forge.vector("key epoch 2: all ids are new, versions and history stay", "success")
     }),
@@ -270,7 +270,7 @@ pub(super) const VECTORS: &[Named] = &[
             vault.add_slot("friend", &NewSlot::Recipient(&friend), at(10)).unwrap();
             vault.add_slot("left", &NewSlot::Recipient(&left), at(20)).unwrap();
             let own = OwnSlot::Passphrase(&phrase, cheap());
-            vault.rekey(&own, Some("left"), at(30), &mut |_, _| {}).unwrap();
+            vault.rekey(&own, Some("left"), at(30), &mut |_| {}).unwrap();
         });
         let mut vector = forge.vector("a slot was removed: key epoch 2, a new pin", "success");
         vector.openers.push(Opener::Identity(identity("friend").to_text().to_string()));

@@ -36,9 +36,9 @@ const VERBS: &[(&str, Verb)] = &[
     ("add a slot", |vault| {
         vault.add_slot("friend", &NewSlot::Recipient(&friend()), at(5)).map(drop)
     }),
-    ("rekey", |vault| vault.rekey(&OwnSlot::Identity, None, at(5), &mut |_, _| {}).map(drop)),
+    ("rekey", |vault| vault.rekey(&OwnSlot::Identity, None, at(5), &mut |_| {}).map(drop)),
     ("remove a slot", |vault| {
-        vault.rekey(&OwnSlot::Identity, Some("other"), at(5), &mut |_, _| {}).map(drop)
+        vault.rekey(&OwnSlot::Identity, Some("other"), at(5), &mut |_| {}).map(drop)
     }),
 ];
 

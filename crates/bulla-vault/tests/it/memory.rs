@@ -74,7 +74,7 @@ fn who_was_removed_cannot_go_on_with_the_old_key() {
     vault.add_slot("leaver", &NewSlot::Recipient(&recipient), at(2)).unwrap();
     let old_pin = vault.pin();
     let kept = store_of(&Recording::of(&store).unwrap());
-    vault.rekey(&OwnSlot::Identity, Some("leaver"), at(3), &mut |_, _| {}).unwrap();
+    vault.rekey(&OwnSlot::Identity, Some("leaver"), at(3), &mut |_| {}).unwrap();
     let remembered = vault.remembered();
 
     let leavers = open_by(&*kept, &leaver, old_pin).ok().unwrap();

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use bulla_testkit::hostile::Recording;
 use bulla_vault::store::{MemoryStore, Store, Table};
 use bulla_vault::{
-    Expect, Identity, LockedVault, NewSlot, OpenError, OwnSlot, Pin, ReadError, SlotChange,
-    SlotError, SystemRandom, Unlock, Vault,
+    Expect, Identity, LockedVault, NewSlot, OpenError, OwnSlot, Pin, ReadError, RekeyStep,
+    SlotChange, SlotError, SystemRandom, Unlock, Vault,
 };
 
 use crate::common::*;
@@ -58,7 +58,7 @@ fn two_identities() -> (Identity, Identity) {
 
 fn rekey(vault: &mut Vault<'_>, remove: Option<&str>) -> Result<(Vec<String>, Pin), SlotError> {
     let own = passphrase("correct horse");
-    let done = vault.rekey(&OwnSlot::Passphrase(&own, cheap()), remove, at(9), &mut |_, _| {})?;
+    let done = vault.rekey(&OwnSlot::Passphrase(&own, cheap()), remove, at(9), &mut |_| {})?;
     Ok((done.dropped, done.pin))
 }
 
@@ -143,7 +143,7 @@ fn no_node_of_the_old_tree_is_left() {
     batch.commit().unwrap();
     // About two of the sixteen buckets are empty, and each time they are others.
     for _ in 0..8 {
-        vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_, _| {}).unwrap();
+        vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_| {}).unwrap();
         assert_eq!(sound_contents(&vault).len(), 34);
     }
 }
@@ -156,7 +156,7 @@ fn nobody_locks_himself_out() {
     let before = Recording::of(&store).unwrap();
     assert!(matches!(rekey(&mut vault, Some("owner")), Err(SlotError::InUse)));
     assert!(matches!(rekey(&mut vault, Some("nobody")), Err(SlotError::Missing)));
-    let by_identity = vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_, _| {});
+    let by_identity = vault.rekey(&OwnSlot::Identity, None, at(9), &mut |_| {});
     assert!(matches!(by_identity, Err(SlotError::NoPassphrase)));
     assert_eq!(rows_of(&Recording::of(&store).unwrap()), rows_of(&before));
 }
@@ -171,11 +171,11 @@ fn a_state_made_from_an_old_copy_has_another_pin() {
     let stolen = copy_of(&store);
     let own = passphrase("correct horse");
     let own = OwnSlot::Passphrase(&own, cheap());
-    let pin = vault.rekey(&own, None, at(5), &mut |_, _| {}).unwrap().pin;
+    let pin = vault.rekey(&own, None, at(5), &mut |_| {}).unwrap().pin;
     let remembered = vault.remembered();
 
     let mut forged = unlock(&stolen, "correct horse").ok().unwrap();
-    forged.rekey(&own, None, at(6), &mut |_, _| {}).unwrap();
+    forged.rekey(&own, None, at(6), &mut |_| {}).unwrap();
     for number in 0..20 {
         set(&forged, "a", &number.to_string());
     }
@@ -192,12 +192,18 @@ fn an_identity_rekeys_without_a_passphrase() {
     let store = MemoryStore::new();
     let pin = shared(&store, &friend, &leaver).pin();
     let mut vault = open_by(&store, &friend, pin).ok().unwrap();
-    let mut seen = Vec::new();
+    let (mut seen, mut announced) = (Vec::new(), None);
     let done = vault
-        .rekey(&OwnSlot::Identity, None, at(9), &mut |done, total| seen.push((done, total)))
+        .rekey(&OwnSlot::Identity, None, at(9), &mut |step| match step {
+            RekeyStep::Sealing { done, total } => seen.push((done, total)),
+            RekeyStep::Committing { next } => announced = Some(next.clone()),
+            _ => unreachable!("there are no other steps"),
+        })
         .unwrap();
     assert_eq!(done.dropped, ["owner", "second"]);
     assert_eq!(seen, [(1, 3), (2, 3), (3, 3)]);
+    // Who was told before the commit knows what there is after it.
+    assert_eq!(announced, Some(vault.remembered()));
     assert!(open_by(&store, &friend, done.pin).is_ok());
     assert!(matches!(unlock(&store, "correct horse").err(), Some(OpenError::Locked)));
 }
