@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::Reference;
 use crate::format::{Content, Format, Malformed, Output, Part, Role, Scalar, Text};
-use crate::genesys::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Section, Sections};
+use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
+use crate::names::{segment, stem};
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::reference::SCHEME;
 use crate::secret::{Draft, Secret};
@@ -342,7 +343,7 @@ impl<'a> Search<'a> {
 
     /// The credentials of a section that Genesys' mail server reads.
     fn genesys_section(&mut self, section: &Section) {
-        let own = format!("{}/{}", self.stem, segment(&section.name));
+        let own = section.own_entry(&self.stem);
         let secret = section.text("secret").map(|name| format!("secret-{name}"));
         for option in section.options.iter().filter(|option| !option.referred && !option.is_blank())
         {
@@ -356,11 +357,11 @@ impl<'a> Search<'a> {
                     self.refresh_token(find, section);
                 }
                 // The application's own secret, repeated in each section that uses it.
-                ("password", None) if uses_client_credentials(section) => {
+                ("password", None) if section.uses_application() => {
                     let entry = self.shared(&option.value, CLIENT_SECRET).unwrap_or(own.clone());
                     self.add(find, &entry, EntryKind::Secret, CLIENT_SECRET, false);
                 }
-                ("password", _) => self.add(find, &own, EntryKind::Secret, "password", false),
+                ("password", _) => self.add(find, &own, EntryKind::Secret, PASSWORD, false),
                 ("client-id", Some(entry)) if section.is_client() && section.uses_tokens() => {
                     let entry = entry.clone();
                     self.client_id(find, &entry);
@@ -375,7 +376,7 @@ impl<'a> Search<'a> {
 
     fn refresh_token(&mut self, find: (String, Range<usize>, &[u8]), section: &Section) {
         let Some(address) = section.address() else {
-            let own = format!("{}/{}", self.stem, segment(&section.name));
+            let own = section.own_entry(&self.stem);
             return self.add(find, &own, EntryKind::Secret, REFRESH_TOKEN, false);
         };
         let shared = format!("mailbox/{address}");
@@ -439,51 +440,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether the section's password is the secret of a Microsoft application.
-fn uses_client_credentials(section: &Section) -> bool {
-    let is = |name: &str, value: &str| {
-        section.text(name).is_some_and(|text| text.eq_ignore_ascii_case(value))
-    };
-    is("grant-type", "client_credentials") || is("type", "GRAPH") || is("server-type", "GRAPH")
-}
-
-/// What entries of a file are named after: its name without folder, leading dot and extension.
-fn stem(name: &str) -> String {
-    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let stem = match file.strip_prefix('.') {
-        Some(hidden) => hidden,
-        None => file.rsplit_once('.').map_or(file, |(stem, _)| stem),
-    };
-    segment(stem)
-}
-
-/// A name as a part of an entry's name.
-fn segment(name: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || "-._~+@".contains(c) { c } else { '-' };
-    let segment: String = name.chars().take(100).map(plain).collect();
-    let segment = segment.trim_matches(['-', '.']);
-    if segment.is_empty() { "unnamed".to_owned() } else { segment.to_owned() }
-}
-
 fn is_number(value: &[u8]) -> bool {
     crate::filter::Filter::Int.apply(value).is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_named_after_files() {
-        for (name, expected) in [
-            ("conf/app.yaml", "app"),
-            (".env", "env"),
-            (".env.production", "env.production"),
-            ("prod.env", "prod"),
-            ("a b.c.json", "a-b.c"),
-            ("--", "unnamed"),
-        ] {
-            assert_eq!(stem(name), expected);
-        }
-    }
 }

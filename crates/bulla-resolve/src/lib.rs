@@ -41,6 +41,7 @@ mod expression;
 mod filter;
 mod format;
 mod genesys;
+mod names;
 mod pairs;
 mod problem;
 mod read;
