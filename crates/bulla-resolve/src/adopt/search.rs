@@ -104,7 +104,8 @@ impl<'a> Search<'a> {
         let key = self.path.last().map(|(_, key)| key.as_str()).filter(|_| named);
         let is_secret = key.is_some_and(signs::is_secret_name);
         if matches!(scalar.text, Text::Opaque) {
-            if is_secret {
+            let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
+            if is_secret && !signs::is_placeholder(raw.trim_matches(['"', '\''])) {
                 self.opaque.push((scalar.span.start, self.place()));
             }
             return;
@@ -145,7 +146,7 @@ impl<'a> Search<'a> {
                 continue;
             };
             let what = What {
-                place: place.trim_start_matches(['.', ' ']).to_owned(),
+                place,
                 value: value.expose(),
                 filter: piece.filter,
                 braces: self.braces(scalar),
@@ -175,9 +176,12 @@ impl<'a> Search<'a> {
 
     /// A scalar that is a secret as it is.
     fn whole(&mut self, scalar: &Scalar, text: &str) {
-        let Some((_, key)) = self.path.last() else { return };
-        let field = segment(key);
-        let entry = self.entry(self.path[..self.path.len() - 1].iter().map(|(_, n)| n.as_str()));
+        let (entry, field) = match self.path.split_last() {
+            Some(((_, key), around)) => {
+                (self.entry(around.iter().map(|(_, name)| name.as_str())), segment(key))
+            }
+            None => (self.stem.clone(), UNNAMED.to_owned()),
+        };
         let place = self.place();
         let is_block = self.format == Format::Yaml
             && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
@@ -216,6 +220,9 @@ impl<'a> Search<'a> {
 
     /// Where the search is, for people.
     fn place(&self) -> String {
+        if self.path.is_empty() {
+            return "(unnamed)".to_owned();
+        }
         self.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(".")
     }
 
@@ -290,19 +297,25 @@ impl<'a> Search<'a> {
         Some(self.finds[*first].value.expose())
     }
 
-    /// Adds a find; where its field is taken by another value, under a number of its own.
+    /// Adds a find; where its field is taken by another value, under a number of its own. What is too
+    /// long for a reference is named after the file alone.
     fn add(&mut self, what: What<'_>, entry: &str, kind: EntryKind, field: &str, public: bool) {
-        let What { place, span, text, verbatim, range, value, filter, braces } = what;
         let mut own = field.to_owned();
         let key = (entry.to_owned(), field.to_owned());
         let (first, values) = self.fields.entry(key).or_insert((self.finds.len(), 0));
         *values += 1;
-        if self.finds.get(*first).is_some_and(|find| find.value.expose() != value) {
+        if self.finds.get(*first).is_some_and(|find| find.value.expose() != what.value) {
             own = format!("{field}-{values}");
         }
         if Reference::new(entry, &own, None).is_err() {
+            let is_short = entry == self.stem && field == UNNAMED;
+            if !is_short {
+                let stem = self.stem.clone();
+                self.add(what, &stem, EntryKind::Secret, UNNAMED, public);
+            }
             return;
         }
+        let What { place, span, text, verbatim, range, value, filter, braces } = what;
         let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim };
         self.spots.entry(span.start).or_insert_with(text);
         self.finds.push(Find {
@@ -321,6 +334,9 @@ impl<'a> Search<'a> {
         });
     }
 }
+
+/// The field of what has no name.
+const UNNAMED: &str = "secret";
 
 /// What was found, before it has a name.
 struct What<'t> {
