@@ -11,7 +11,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::Reference;
-use crate::format::{Format, Role, Scalar};
+use crate::format::{Format, Role, Scalar, Text};
 use crate::names::{segment, stem};
 use crate::problem::{Pending, Rule, escaped};
 use crate::template::{Origin, Slot, Wants};
@@ -90,9 +90,12 @@ impl Sections {
                 if let (Some((name, at)), Some(section)) =
                     (self.key.take(), self.sections.last_mut())
                 {
+                    // What cannot be decoded is not blank.
+                    let opaque = matches!(scalar.text, Text::Opaque);
+                    let value = if opaque { &src[scalar.span.clone()] } else { text };
                     section.options.push(Setting {
                         name,
-                        value: Zeroizing::new(text.to_vec()),
+                        value: Zeroizing::new(value.to_vec()),
                         at,
                         scalar: number,
                         depth: scalar.depth,
