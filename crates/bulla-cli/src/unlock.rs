@@ -22,6 +22,8 @@ pub(crate) enum Proof {
     /// A passphrase or an identity, given now: for what changes who can open the vault, or takes
     /// everything out of it.
     Fresh,
+    /// Anything that opens it without a question to a person.
+    Unasked,
 }
 
 /// What opened the vault, for commands that need it once more.
@@ -48,13 +50,14 @@ pub(crate) fn open<'s>(
     expect.min_epoch = context.global.min_epoch;
     expect.accept_rollback = context.global.accept_rollback;
 
+    let ask = proof != Proof::Unasked && tty::is_there();
     if let Some(passphrase) = given_passphrase(context)? {
         return by_passphrase(locked, passphrase, expect);
     }
     if !context.global.identity.is_empty() {
-        return by_identities(context, locked, &context.global.identity, expect);
+        return by_identities(context, locked, &context.global.identity, expect, ask);
     }
-    if proof == Proof::Any
+    if proof != Proof::Fresh
         && let Some(key) = kernel::find(&locked.vault_id())
     {
         match locked.unlock(Unlock::Key(key), expect) {
@@ -70,7 +73,7 @@ pub(crate) fn open<'s>(
         return by_passphrase(locked, passphrase, expect);
     }
     if let Some(path) = path_in(env::IDENTITY_FILE) {
-        return by_identities(context, locked, &[path], expect);
+        return by_identities(context, locked, &[path], expect, ask);
     }
     let has = |wanted: fn(&SlotSort) -> bool| locked.slots().any(|(_, sort)| wanted(&sort));
     let takes_identity = has(|sort| matches!(sort, SlotSort::Identity));
@@ -79,14 +82,14 @@ pub(crate) fn open<'s>(
         // An identity that lies there for other vaults is no reason not to ask, and its pins are
         // those of the other vaults.
         let pins = expect.pins.clone();
-        match by_identities(context, locked, &[path], expect) {
-            Err(failure) if failure.code == "locked" && takes_passphrase && tty::is_there() => {
+        match by_identities(context, locked, &[path], expect, ask) {
+            Err(failure) if failure.code == "locked" && takes_passphrase && ask => {
                 expect.pins = pins;
             }
             done => return done,
         }
     }
-    if takes_passphrase && tty::is_there() {
+    if takes_passphrase && ask {
         let passphrase = prompt::passphrase("Passphrase of the vault: ")?;
         return by_passphrase(locked, passphrase, expect);
     }
@@ -112,10 +115,11 @@ fn by_identities<'s>(
     locked: &LockedVault<'s>,
     paths: &[PathBuf],
     expect: &mut Expect,
+    ask: bool,
 ) -> Result<(Vault<'s>, OpenedBy), Failure> {
     let mut identities = Vec::new();
     for path in paths {
-        let (more, pins) = read_identities(path)?;
+        let (more, pins) = read_identities(path, ask)?;
         identities.extend(more);
         // A pin on the command line is the one that counts.
         if context.global.pin.is_none() {
@@ -124,7 +128,7 @@ fn by_identities<'s>(
     }
     let found = locked.pin();
     let known = !expect.pins.is_empty() || expect.remembered.is_some();
-    if !known && tty::is_there() {
+    if !known && ask {
         ask_for_pin(context, found)?;
         expect.pins.push(found);
     }
@@ -143,8 +147,8 @@ fn ask_for_pin(context: &Context, found: Pin) -> Result<(), Failure> {
     Err(OpenError::UnknownPin { found }.into())
 }
 
-/// Reads an identity file, asking for the passphrases of protected identities.
-pub(crate) fn read_identities(path: &Path) -> Result<(Vec<Identity>, Vec<Pin>), Failure> {
+/// Reads an identity file; where one may `ask`, for the passphrases of protected identities.
+fn read_identities(path: &Path, ask: bool) -> Result<(Vec<Identity>, Vec<Pin>), Failure> {
     let text = read_key_file(path, IdentityFile::MAX_LEN)?;
     let invalid = |fact: String| {
         Failure::new(Exit::Failed, "identity-file", format!("{}: {fact}", path.display()))
@@ -156,7 +160,7 @@ pub(crate) fn read_identities(path: &Path) -> Result<(Vec<Identity>, Vec<Pin>), 
     })?;
     let IdentityFile { mut identities, protected, pins } = file;
     for protected in protected {
-        if !tty::is_there() {
+        if !ask {
             return Err(Failure::new(
                 Exit::Locked,
                 "locked",

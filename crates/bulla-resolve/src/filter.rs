@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::secret::Draft;
+use crate::secret::{Draft, Secret};
 
 /// An inner encoding of a value. The quoting of the file's own format is not among them: that one
 /// is automatic.
@@ -82,6 +82,17 @@ impl Filter {
             Self::PemOneline => pem_oneline(value),
             Self::Url => Ok(url(value)),
         }
+    }
+
+    /// The value that is encoded as just these bytes, where the filter tells such a one.
+    pub(crate) fn undo(self, encoded: &[u8]) -> Option<Secret> {
+        let value = match self {
+            Self::Base64 => Secret::new(STANDARD.decode(encoded).ok()?),
+            Self::Url => url_decoded(encoded)?,
+            _ => return None,
+        };
+        let again = self.apply(value.expose()).ok()?;
+        (again.bytes() == encoded).then_some(value)
     }
 }
 
@@ -181,6 +192,24 @@ fn url(value: &[u8]) -> Draft {
     draft
 }
 
+fn url_decoded(encoded: &[u8]) -> Option<Secret> {
+    let mut draft = Draft::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            draft.push(&[*first]);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2)?;
+        let digit = |b: u8| (b as char).to_digit(16);
+        let byte = digit(digits[0])? << 4 | digit(digits[1])?;
+        draft.push(&[u8::try_from(byte).ok()?]);
+        rest = tail;
+    }
+    Some(draft.finish())
+}
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const UPPER_HEX: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -220,7 +249,30 @@ mod tests {
         assert!(apply(Filter::PemOneline, b"secret").is_err());
     }
 
+    #[test]
+    fn only_what_comes_back_is_undone() {
+        let undo =
+            |filter: Filter, text: &str| filter.undo(text.as_bytes()).map(|v| v.expose().to_vec());
+        assert_eq!(undo(Filter::Url, "p%40s%2Fs-1").unwrap(), b"p@s/s-1");
+        assert_eq!(undo(Filter::Base64, "dTpw").unwrap(), b"u:p");
+        for text in ["a%2fb", "a+b", "a%4", "%", "a%zz", "%41", "a b"] {
+            assert!(undo(Filter::Url, text).is_none(), "{text}");
+        }
+        for text in ["dTp", "YWI", "YWJ=", "a b=", "-_-_"] {
+            assert!(undo(Filter::Base64, text).is_none(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_encoded_is_undone(value: Vec<u8>) {
+            for filter in [Filter::Base64, Filter::Url] {
+                let encoded = filter.apply(&value).unwrap();
+                let undone = filter.undo(encoded.bytes()).unwrap();
+                prop_assert_eq!(undone.expose(), &value);
+            }
+        }
+
         #[test]
         fn base64_is_the_standard_one(value: Vec<u8>) {
             let encoded = apply(Filter::Base64, &value).unwrap();

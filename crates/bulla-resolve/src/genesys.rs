@@ -3,14 +3,16 @@
 //! A `secret = NAME` of a mail client selects the section `[secret-NAME]`, whose `password` is the
 //! OAuth client's secret; under XOAUTH2 the mail client's own `password` is the refresh token of its
 //! mailbox and `client-id` is the client's. Options that are there and empty, or all `*`, are filled
-//! accordingly. Nothing is ever added to a file.
+//! accordingly. Nothing is ever added to a file. What other passwords mean is not known from the file
+//! alone: where one is needed and blank, the reference is offered that adopting would have written.
 
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use crate::Reference;
-use crate::format::{Format, Role, Scalar};
+use crate::format::{Format, Role, Scalar, Text};
+use crate::names::{segment, stem};
 use crate::problem::{Pending, Rule, escaped};
 use crate::template::{Origin, Slot, Wants};
 
@@ -18,6 +20,8 @@ use crate::template::{Origin, Slot, Wants};
 pub(crate) const CLIENT_ID: &str = "client-id";
 pub(crate) const CLIENT_SECRET: &str = "client-secret";
 pub(crate) const REFRESH_TOKEN: &str = "refresh-token";
+/// The field of a password that is of no special kind.
+pub(crate) const PASSWORD: &str = "password";
 
 /// The sections with credentials, as they are found in a file.
 #[derive(Default)]
@@ -86,9 +90,12 @@ impl Sections {
                 if let (Some((name, at)), Some(section)) =
                     (self.key.take(), self.sections.last_mut())
                 {
+                    // What cannot be decoded is not blank.
+                    let opaque = matches!(scalar.text, Text::Opaque);
+                    let value = if opaque { &src[scalar.span.clone()] } else { text };
                     section.options.push(Setting {
                         name,
-                        value: Zeroizing::new(text.to_vec()),
+                        value: Zeroizing::new(value.to_vec()),
                         at,
                         scalar: number,
                         depth: scalar.depth,
@@ -101,15 +108,16 @@ impl Sections {
         }
     }
 
-    /// Decides which options are filled and tells what is in the way.
+    /// Decides which options of `file` are filled and tells what is in the way.
     pub(crate) fn fill(
         mut self,
+        file: &str,
         format: Format,
         wanted: &mut Wants,
         pending: &mut Vec<Pending>,
     ) -> Vec<Fill> {
         self.report_duplicates(pending);
-        let mut rule = FillRule { format, wanted, pending, fills: Vec::new() };
+        let mut rule = FillRule { stem: stem(file), format, wanted, pending, fills: Vec::new() };
         for client in 0..self.sections.len() {
             if self.sections[client].is_client() {
                 rule.client(&mut self.sections, client);
@@ -183,6 +191,33 @@ impl Section {
                     .any(|mechanism| mechanism.eq_ignore_ascii_case(b"XOAUTH2"))
         })
     }
+
+    /// Whether its password is the secret of a Microsoft application.
+    pub(crate) fn uses_application(&self) -> bool {
+        let is = |name: &str, value: &str| {
+            self.text(name).is_some_and(|text| text.eq_ignore_ascii_case(value))
+        };
+        self.text("secret").is_none()
+            && (is("grant-type", "client_credentials")
+                || is("type", "GRAPH")
+                || is("server-type", "GRAPH"))
+    }
+
+    /// The entry that is named after the section.
+    pub(crate) fn own_entry(&self, stem: &str) -> String {
+        format!("{stem}/{}", segment(&self.name))
+    }
+
+    /// Whether it logs in at all: the outgoing server does so only where that is switched on.
+    fn logs_in(&self) -> bool {
+        let off = match self.option("enable-authentication") {
+            Some(option) if !option.value.is_empty() => {
+                !option.referred && option.value.eq_ignore_ascii_case(b"false")
+            }
+            _ => self.name.starts_with("smtp-client"),
+        };
+        self.is_client() && (!off || self.uses_tokens() || self.uses_application())
+    }
 }
 
 impl Setting {
@@ -193,6 +228,8 @@ impl Setting {
 }
 
 struct FillRule<'a> {
+    /// What entries are named after.
+    stem: String,
     format: Format,
     wanted: &'a mut Wants,
     pending: &'a mut Vec<Pending>,
@@ -312,7 +349,7 @@ impl FillRule<'_> {
         }
     }
 
-    /// Passwords that stand in clear, or masked where no rule fills them.
+    /// Passwords that stand in clear, and those that no rule fills.
     fn report_left(&mut self, sections: &[Section]) {
         for section in sections {
             for option in section.options.iter().filter(|o| o.name == "password" && !o.referred) {
@@ -320,12 +357,52 @@ impl FillRule<'_> {
                 if !option.is_blank() {
                     let what = format!("the password of [{name}] stands here in clear");
                     self.report(option.at, Rule::LiteralSecret, what);
-                } else if !option.value.is_empty() {
-                    let what = format!("the password of [{name}] is masked and no rule fills it");
-                    self.report(option.at, Rule::MaskedValue, what);
+                    continue;
                 }
+                let (rule, state) = if !option.value.is_empty() {
+                    (Rule::MaskedValue, "masked")
+                } else if section.logs_in() && !self.is_told(section) {
+                    (Rule::BlankValue, "blank")
+                } else {
+                    continue;
+                };
+                let what = format!("the password of [{name}] is {state} and no rule fills it");
+                let mut pending = Pending::new(option.at, rule, what);
+                let reference = self.password_of(section, sections);
+                pending.nearest.extend(reference.map(|r| self.option_to_paste("password", &r)));
+                self.pending.push(pending);
             }
         }
+    }
+
+    /// Whether the rule was to fill the section's password and has told what is in the way.
+    fn is_told(&self, section: &Section) -> bool {
+        let selects = |option: &Setting| !option.value.is_empty() && !option.referred;
+        section.option("secret").is_some_and(selects) && section.uses_tokens()
+    }
+
+    /// Where adopting would have put the password of a section.
+    fn password_of(&self, section: &Section, sections: &[Section]) -> Option<Reference> {
+        let own = section.own_entry(&self.stem);
+        let (entry, field) = if !section.is_client() {
+            (section.name.clone(), CLIENT_SECRET)
+        } else if section.text("secret").is_some() && section.uses_tokens() {
+            let shared = section.address().map(|address| format!("mailbox/{address}"));
+            (shared.unwrap_or(own), REFRESH_TOKEN)
+        } else if section.uses_application() {
+            // All sections of one application have one secret, which is named after the first.
+            let client_id = section.text(CLIENT_ID);
+            let same = |other: &&Section| {
+                other.set == section.set
+                    && other.uses_application()
+                    && other.text(CLIENT_ID) == client_id
+            };
+            let first = sections.iter().find(same).filter(|_| client_id.is_some());
+            (first.map_or(own, |first| first.own_entry(&self.stem)), CLIENT_SECRET)
+        } else {
+            (own, PASSWORD)
+        };
+        Reference::new(&entry, field, None).ok()
     }
 
     fn report(&mut self, at: usize, rule: Rule, what: String) {

@@ -41,6 +41,7 @@ mod expression;
 mod filter;
 mod format;
 mod genesys;
+mod names;
 mod pairs;
 mod problem;
 mod read;
@@ -51,7 +52,7 @@ mod source;
 mod template;
 mod write;
 
-pub use adopt::{Adoption, EntryKind, Find};
+pub use adopt::{Adoption, EntryKind, Find, Left, Stays};
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};

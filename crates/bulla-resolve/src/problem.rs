@@ -92,6 +92,8 @@ rules! {
     BadReference = "bad-reference", Template;
     /// A `secret` option whose value can name no section.
     BadSecretName = "bad-secret-name", Template;
+    /// A password that is needed and blank, and that no rule fills.
+    BlankValue = "blank-value", Missing;
     /// The format cannot carry the value at this place.
     CannotCarry = "cannot-carry", CannotCarry;
     /// An option that stands twice in one section.

@@ -72,7 +72,7 @@ impl Template {
     fn read(name: &str, src: Vec<u8>, format: Option<Format>, fill: bool) -> Self {
         let mut reading = Reading::new(&src);
         match format {
-            Some(format) => reading.read(format, fill && format.is_genesys()),
+            Some(format) => reading.read(name, format, fill && format.is_genesys()),
             None => reading.reject_unknown(),
         }
         let Reading { places, pending, wanted, shape, .. } = reading;
@@ -251,7 +251,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads the file; `fill` says whether the fill rule of Genesys configurations applies.
-    fn read(&mut self, format: Format, fill: bool) {
+    fn read(&mut self, name: &str, format: Format, fill: bool) {
         let syntax = format.syntax();
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
         if (self.hits.is_empty() && expression::in_utf16(self.src)) || (utf16 && fill) {
@@ -270,7 +270,7 @@ impl<'a> Reading<'a> {
             return;
         }
         if let Some(sections) = sections {
-            for fill in sections.fill(format, &mut self.wanted, &mut self.pending) {
+            for fill in sections.fill(name, format, &mut self.wanted, &mut self.pending) {
                 self.shape.drop(fill.scalar, Role::Value, fill.depth, &fill.span);
                 self.places.push(Place {
                     scalar: fill.scalar,

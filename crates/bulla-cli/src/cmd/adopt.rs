@@ -1,9 +1,11 @@
 //! `bulla adopt`: moves literal secrets of configurations into the vault and leaves templates.
 
+mod dry_run;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{Adoption, EntryKind, Find, Reference, Target, write_all};
+use bulla_resolve::{Adoption, EntryKind, Find, Format, Left, Reference, Stays, Target, write_all};
 use bulla_vault::{Batch, Entry, EntryName, Field, FieldName, Kind, Secret};
 use serde_json::json;
 
@@ -28,12 +30,12 @@ pub(crate) struct AdoptArgs {
     /// Write each template over its file
     #[arg(long, group = "to")]
     in_place: bool,
-    /// Only show what would be moved where
+    /// Only show what would be moved where, and what of it the vault has, if that opens unasked
     #[arg(long, group = "to")]
     dry_run: bool,
     /// The format of the files [default: by name and content]
     #[arg(long, value_name = "FORMAT", value_parser = format)]
-    format: Option<bulla_resolve::Format>,
+    format: Option<Format>,
     /// Write over templates, and make new versions of entries with other values, without asking
     #[arg(long)]
     replace: bool,
@@ -63,13 +65,15 @@ struct Job {
 
 pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
     let jobs = find(context, args)?;
-    for job in &jobs {
-        for find in &job.adoption.finds {
-            plan(context, job, find)?;
+    let mut failures = Vec::new();
+    if args.dry_run {
+        failures = dry_run::show(context, &jobs, args.replace)?;
+    } else {
+        for job in &jobs {
+            for find in &job.adoption.finds {
+                plan(context, job, find, None)?;
+            }
         }
-    }
-    let left: Vec<_> = jobs.iter().flat_map(|job| job.adoption.left.clone()).collect();
-    if !args.dry_run {
         let (moved, shared) = store(context, &jobs, args.replace)?;
         write_templates(context, &jobs)?;
         context
@@ -82,14 +86,22 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
             ));
         }
     }
-    if left.is_empty() {
-        return Ok(Exit::Done);
+    for job in &jobs {
+        failures.extend(job.adoption.left.iter().map(|left| stays(job, left)));
     }
-    let stays = |problem| {
-        let failure = Failure { hints: Vec::new(), ..Failure::from(problem) };
-        failure.hint("write it without escapes or in another style, then adopt again")
-    };
-    Err(several(context, left.into_iter().map(stays).collect()))
+    if failures.is_empty() { Ok(Exit::Done) } else { Err(several(context, failures)) }
+}
+
+/// Why a secret stays where it is, and what helps.
+fn stays(job: &Job, left: &Left) -> Failure {
+    let failure = Failure { hints: Vec::new(), ..Failure::from(left.problem.clone()) };
+    failure.hint(match (left.why, job.adoption.format()) {
+        (Stays::CannotCarry, Format::GenesysIni) => {
+            "adopt the configuration in its XML form, or choose a password of these characters"
+        }
+        (Stays::CannotCarry, _) => "write it in quotes, or in other ones, then adopt again",
+        _ => "write it without escapes or in another style, then adopt again",
+    })
 }
 
 fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
@@ -160,16 +172,36 @@ fn check_targets(args: &AdoptArgs, jobs: &[Job]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plan(context: &Context, job: &Job, find: &Find) -> Result<(), Failure> {
+/// Tells what stands where and what takes its place. In a dry run, `found` says how it compares with
+/// what the vault has, if that is known: `None` inside means that an entry of another kind is there.
+fn plan(
+    context: &Context,
+    job: &Job,
+    find: &Find,
+    found: Option<Option<&State>>,
+) -> Result<(), Failure> {
     let reference = reference(find)?;
+    let expression = find.expression(&reference);
+    let (name, words) = match found {
+        None => (None, ""),
+        Some(Some(State::Missing)) => (Some("new"), "  (new)"),
+        Some(Some(State::Same)) => (Some("same"), "  (there already)"),
+        Some(Some(State::Differs)) => (Some("differs"), "  (there already, with another value)"),
+        Some(None) => (Some("other-kind"), "  (there already, as another kind of entry)"),
+    };
     if context.printer.json {
-        return context.printer.value(&json!({
+        let mut line = json!({
             "file": shown(&job.source), "line": find.line, "column": find.column,
             "place": find.place, "reference": reference.to_string(), "public": find.public,
-        }));
+            "template": expression,
+        });
+        if let Some(name) = name {
+            line["vault"] = name.into();
+        }
+        return context.printer.value(&line);
     }
     context.printer.line(format_args!(
-        "{}:{}  {} -> {reference}",
+        "{}:{}  {} -> {expression}{words}",
         shown(&job.source),
         find.line,
         find.place
@@ -263,13 +295,18 @@ fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize
     })
 }
 
-fn ask(context: &Context, differing: &[Reference]) -> Result<(), Failure> {
-    let Some(first) = differing.first() else { return Ok(()) };
+/// That other values are there already.
+fn conflict(differing: &[Reference]) -> Option<Failure> {
+    let first = differing.first()?;
     let fact = match differing.len() {
         1 => format!("{first} is there already, with another value"),
         n => format!("{first} and {} more are there already, with other values", n - 1),
     };
-    let conflict = Failure::new(Exit::Conflict, "exists", &fact);
+    Some(Failure::new(Exit::Conflict, "exists", fact))
+}
+
+fn ask(context: &Context, differing: &[Reference]) -> Result<(), Failure> {
+    let Some(conflict) = conflict(differing) else { return Ok(()) };
     if !tty::is_there() {
         return Err(conflict.hint("nothing was changed; --replace makes new versions of them"));
     }

@@ -305,7 +305,7 @@ impl From<Problem> for Failure {
                 }
                 _ => failure,
             },
-            (Rule::MissingOption | Rule::MaskedValue, lines) => {
+            (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
                 failure.hint(format_args!("paste:\n{}", lines.join("\n")))
             }
             (_, [near]) => failure.hint(format_args!("is it `{near}`?")),

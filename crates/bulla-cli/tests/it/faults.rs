@@ -132,6 +132,63 @@ fn rendered(home: &Home, name: &str) -> &'static str {
     }
 }
 
+/// The configuration is there or its template, and that never without its values in the vault.
+#[test]
+fn adopt_in_place_is_done_or_not() {
+    let before = |home: &Home| home.write("out/one.env", configuration());
+    let state = |home: &Home| adopted(home, "one", "out/one.env").expect("it is there").to_owned();
+    holds(&Change { args: &["adopt", "out/one.env", "--in-place"], stdin: "", before, state });
+}
+
+/// Of several templates each is whole; only a kill between two renames leaves some of them out.
+#[test]
+fn adopt_of_several_files_is_done_or_not() {
+    let before = |home: &Home| {
+        for name in ["one", "two"] {
+            home.write(&format!("out/{name}.env"), configuration());
+        }
+    };
+    let state = |home: &Home| {
+        let states = ["one", "two"].map(|name| {
+            let original = adopted(home, name, &format!("out/{name}.env"));
+            assert_eq!(original, Some("old"), "the configuration itself stays");
+            adopted(home, name, &format!("t/{name}.env"))
+        });
+        match states {
+            [None, None] => "old".to_owned(),
+            [Some("new"), Some("new")] => "new".to_owned(),
+            [None | Some("new"), None | Some("new")] => "some".to_owned(),
+            _ => panic!("a configuration with its secret stands where the template should"),
+        }
+    };
+    let args = &["adopt", "out/one.env", "out/two.env", "--into", "t"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
+fn configuration() -> String {
+    format!("# keep me\nTOKEN={}\nURL=postgres://u:{}@h/d\n", *VALUE, *VALUE)
+}
+
+/// Whether a file is the configuration or its template, if it is there; it is nothing else. What a
+/// template refers to is in the vault.
+fn adopted(home: &Home, name: &str, file: &str) -> Option<&'static str> {
+    if !home.file(file).exists() {
+        return None;
+    }
+    let text = String::from_utf8(home.read(file)).unwrap();
+    if text == configuration() {
+        return Some("old");
+    }
+    let template = format!(
+        "# keep me\nTOKEN=bulla://{name}/TOKEN\n\
+         URL=postgres://u:{{{{ bulla://{name}/URL/password | url }}}}@h/d\n"
+    );
+    assert_eq!(text, template, "{file}");
+    home.bulla(["fsck"]).succeeds();
+    assert_eq!(home.bulla(["render", file]).succeeds().out(), configuration());
+    Some("new")
+}
+
 #[test]
 fn backup_create_is_done_or_not() {
     let state = |home: &Home| match home.file("copy.bulla").exists() {

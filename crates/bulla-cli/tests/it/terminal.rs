@@ -51,6 +51,24 @@ fn init_makes_nothing_of_passphrases_that_differ_or_are_empty() {
     }
 }
 
+/// Who only wants to see what would be moved is asked for nothing.
+#[test]
+fn a_dry_run_asks_no_question() {
+    let config = format!("TOKEN={}\n", *VALUE);
+    let home = Home::new(Way::Passphrase);
+    home.write("app.env", &config);
+    let screen = Session::start(&home, &["adopt", "app.env", "--dry-run"]).ends(0);
+    assert!(screen.contains("the vault was not looked at: "), "{screen}");
+    assert!(screen.contains("bulla://app/TOKEN"), "{screen}");
+
+    // An identity whose vault nobody has confirmed here is no way in without a question either.
+    let home = Home::new(Way::Identity);
+    home.write("app.env", &config);
+    fs::remove_dir_all(home.file(".local/state")).unwrap();
+    let screen = Session::start(&home, &["adopt", "app.env", "--dry-run"]).ends(0);
+    assert!(screen.contains("the vault was not looked at: "), "{screen}");
+}
+
 #[test]
 fn a_value_is_typed_without_being_shown() {
     let home = Home::new(Way::Identity);

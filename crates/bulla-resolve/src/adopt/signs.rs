@@ -3,6 +3,8 @@
 //! The lists stand in docs/reference.md. They miss secrets rather than take what is none: whoever
 //! adopts a file reads what was found.
 
+use std::ops::Range;
+
 /// Whether a value under this name is a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let words = words(name);
@@ -13,23 +15,45 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     last == "key" && before.last().is_some_and(|word| KEY_WORDS.contains(&word.as_str()))
 }
 
-/// Whether a value has the shape of a token, a private key or a URL with a password.
+/// Whether a value has the shape of a token or a private key.
 pub(super) fn is_secret_value(value: &str) -> bool {
     let long_enough = |prefix: &&str| value.len() >= prefix.len() + 8;
     if TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix) && long_enough(prefix)) {
         return !value.contains(char::is_whitespace);
     }
-    is_private_key(value) || is_signed_token(value) || is_entra_secret(value) || has_password(value)
+    is_private_key(value) || is_signed_token(value) || is_entra_secret(value)
 }
 
 /// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
 pub(super) fn is_placeholder(value: &str) -> bool {
+    let variable = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
     value.bytes().all(|b| b == b'*')
+        || value.strip_prefix('$').is_some_and(variable)
         || (value.starts_with("${") && value.ends_with('}'))
         || (value.starts_with("$(") && value.ends_with(')'))
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
         || (value.starts_with('<') && value.ends_with('>'))
+}
+
+/// Whether a piece of a text is what it says, and nothing in it is replaced by another tool.
+pub(super) fn is_literal(value: &str) -> bool {
+    !is_placeholder(value) && !["${", "$(", "{{", "(("].iter().any(|open| value.contains(open))
+}
+
+/// Where the password stands in a URL with one in its user information.
+pub(super) fn password_in_url(value: &str) -> Option<Range<usize>> {
+    let (scheme, rest) = value.split_once("://")?;
+    let scheme_is_one = !scheme.is_empty()
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (user, _) = authority.rsplit_once('@')?;
+    let (name, password) = user.split_once(':')?;
+    let start = scheme.len() + "://".len() + name.len() + 1;
+    let is_one = scheme_is_one && is_literal(password) && !value.contains(char::is_whitespace);
+    is_one.then_some(start..start + password.len())
 }
 
 /// Last words of the names of secrets.
@@ -38,12 +62,14 @@ const SECRET_WORDS: &[&str] = &[
     "apikey",
     "credential",
     "credentials",
+    "identitytoken",
     "pass",
     "passphrase",
     "passwd",
     "password",
     "privatekey",
     "pwd",
+    "registrytoken",
     "secret",
     "secretkey",
     "token",
@@ -138,17 +164,6 @@ fn is_entra_secret(value: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(b))
 }
 
-/// A URL with a password in its user information.
-fn has_password(value: &str) -> bool {
-    let Some((scheme, rest)) = value.split_once("://") else { return false };
-    let scheme_is_one = !scheme.is_empty()
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let Some((user, _)) = authority.rsplit_once('@') else { return false };
-    let password = user.split_once(':').map_or("", |(_, password)| password);
-    scheme_is_one && !is_placeholder(password) && !value.contains(char::is_whitespace)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,10 +212,11 @@ mod tests {
             "-----BEGIN RSA PRIVATE KEY-----\nAA==\n",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg",
             "abc8Q~abcdefghijklmnopqrstuvwxyz0123.-_~",
-            "postgres://u:p@h/d",
         ] {
             assert!(is_secret_value(value), "{value}");
         }
+        let url = "postgres://u:p:p@h/d";
+        assert_eq!(password_in_url(url).map(|range| &url[range]), Some("p:p"));
         for value in [
             "",
             "hello",
@@ -209,12 +225,17 @@ mod tests {
             "u:p@h",
             "postgres://u@h",
             "postgres://u:${PW}@h",
+            "postgres://u:$PW@h",
+            "postgres://u:a${PW}@h",
+            "postgres://u:@h",
         ] {
-            assert!(!is_secret_value(value), "{value}");
+            assert!(!is_secret_value(value) && password_in_url(value).is_none(), "{value}");
         }
-        for value in ["", "****", "${X}", "$(x)", "{{ x }}", "((x))", "<password>"] {
+        for value in ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>"] {
             assert!(is_placeholder(value), "{value}");
         }
-        assert!(!is_placeholder("hunter2"));
+        for value in ["hunter2", "$2y$10$x", "$"] {
+            assert!(!is_placeholder(value), "{value}");
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! Adopting files: what is found, and that every template gives its file back.
 //!
 //! A case in `tests/adopt` is a line `name: FILE`, then sections `--- file`, `--- finds` with lines
-//! `LINE:COLUMN KIND ENTRY/FIELD = VALUE`, `--- left` with lines `LINE:COLUMN`, and `--- template`.
+//! `LINE:COLUMN KIND ENTRY/FIELD = VALUE`, `--- left` with lines
+//! `LINE:COLUMN WHY`, and `--- template`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use bulla_resolve::{
-    Adoption, Answer, EntryKind, Format, Reference, Rule, Secret, Source, Template, render,
+    Adoption, Answer, EntryKind, Format, Left, Reference, Rule, Secret, Source, Stays, Template,
+    render,
 };
 use proptest::prelude::*;
 
@@ -44,8 +46,15 @@ fn every_adoption_is_as_expected() {
             })
             .collect();
         assert_eq!(shown, finds, "{}", path.display());
-        let places: String =
-            adoption.left.iter().map(|p| format!("{}:{}\n", p.line, p.column)).collect();
+        let place = |left: &Left| {
+            let why = match left.why {
+                Stays::CannotCarry => "cannot carry",
+                Stays::Spelling => "spelling",
+                _ => panic!("a reason that the cases do not know"),
+            };
+            format!("{}:{} {why}\n", left.problem.line, left.problem.column)
+        };
+        let places: String = adoption.left.iter().map(place).collect();
         assert_eq!(places, left, "{}", path.display());
         let references: Vec<_> = adoption.finds.iter().map(|find| find.reference()).collect();
         let made = String::from_utf8(adoption.template(&references).unwrap()).unwrap();
@@ -116,7 +125,53 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A text with secrets inside.
+fn text() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        value().prop_map(|value| format!("--password={value}")),
+        value().prop_map(|value| format!("--api-key='{value}'")),
+        value().prop_map(|value| format!("--token=\"{value}\"")),
+        value().prop_map(|value| format!("A_SECRET={value}")),
+        value().prop_map(|value| format!("https://u:{value}@h/")),
+        "[a-z:#{(\\[,]{0,3}",
+        Just("{{ .Value }}".to_owned()),
+    ];
+    prop::collection::vec(word, 1..5).prop_map(|words| words.join(" "))
+}
+
 proptest! {
+    #[test]
+    fn secrets_inside_texts_come_back(texts in prop::collection::vec((text(), 0..6u8), 1..5)) {
+        let mut json = String::from("[");
+        let mut yaml = String::from("a:\n");
+        let mut env = String::new();
+        for (number, (text, style)) in texts.iter().enumerate() {
+            let quoted = serde_json::to_string(text).unwrap();
+            json += &format!("{quoted}, {{\"cmd\": {quoted}, \"auths\": {{\"h\": {{\"auth\": {quoted}}}}}}},");
+            let single = format!("'{}'", text.replace('\'', "''"));
+            let item = match style {
+                0 | 1 => text.clone(),
+                2 => single,
+                3 => format!("[{text}, {quoted}]"),
+                4 => format!("|\n      {text}"),
+                _ => quoted,
+            };
+            // Not all of that is YAML.
+            let file = format!("- {item} # why\n");
+            if Adoption::find("a.yaml", file.as_bytes(), None).is_ok() {
+                yaml += &format!("  - {item}\n");
+            }
+            let quote = ["", "'", "\""][usize::from(*style % 3)];
+            env += &format!("A{number}={quote}{text}{quote}\n");
+        }
+        json += "1]";
+        assert_comes_back("config.json", None, json.as_bytes());
+        assert_comes_back(".env", None, env.as_bytes());
+        if Adoption::find("a.yaml", yaml.as_bytes(), None).is_ok() {
+            assert_comes_back("a.yaml", None, yaml.as_bytes());
+        }
+    }
+
     #[test]
     fn json_comes_back(values in prop::collection::vec((value(), 0..3u8), 1..6)) {
         let mut file = String::from("{\"a\": [");

@@ -99,3 +99,38 @@ fn many_duplicates_are_adopted() {
     assert_eq!(adoption.finds.len(), count);
     assert_eq!(adoption.finds[count - 1].field, format!("token-{count}"));
 }
+
+/// Texts that look like one secret after the other take no longer for each.
+#[test]
+fn endless_command_lines_are_adopted() {
+    let count = 20_000;
+    for (word, found) in [
+        ("--token=x ", count),
+        ("http://u:p@h/ ", count),
+        ("--token='", 1),
+        ("--token=\\\"", 1),
+        ("--a-token-", 0),
+        ("-- ", 0),
+        ("://", 0),
+        ("a:b@://", 0),
+    ] {
+        let file = format!("{{\"cmd\": \"{}\"}}", word.repeat(count));
+        let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+        assert_eq!(adoption.finds.len(), found, "{word}");
+    }
+}
+
+/// What no reference could name was left out without a word.
+#[test]
+fn secrets_with_endless_names_are_adopted() {
+    let long = "k".repeat(90);
+    let deep: String = (0..9).map(|n| format!("\"{long}{n}\": {{")).collect();
+    let wide = "\u{1d400}".repeat(90);
+    let file = format!(
+        "{{{deep}\"token\": \"a\", \"secret\": \"b\"{}, \"{wide} token\": \"c\"}}",
+        "}".repeat(9)
+    );
+    let adoption = bulla_resolve::Adoption::find("app.json", file.as_bytes(), None).unwrap();
+    let names: Vec<_> = adoption.finds.iter().map(|find| (&*find.entry, &*find.field)).collect();
+    assert_eq!(names, [("app", "secret"), ("app", "secret-2"), ("app", "secret-3")]);
+}

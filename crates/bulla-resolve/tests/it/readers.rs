@@ -16,7 +16,7 @@ fn json_is_read_by_python() {
 
 #[test]
 fn yaml_is_read_by_pyyaml() {
-    let keys = ["a", "b", "c", "d", "e", "f"];
+    let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
     judge(Format::Yaml, "yaml", YAML, PYTHON, &keys, &format!("{COMMON}{PY_YAML}"));
 }
 
@@ -174,7 +174,8 @@ fn nasty() -> Vec<Vec<u8>> {
 
 const JSON: &str = "{\"a\": \"V\", \"b\": \"x{{ V }}y\", \"c\": [\"{{ V }}\"], \"end\": 1}\n";
 const YAML: &str = "a: V\nb: \"x{{ V }}y\"\nc: 'V'\nd: |\n  u\n  {{ V }}\n  v\ne: [V, z]\n\
-                    f: >-\n  u {{ V }} v\nend: 1\n";
+                    f: >-\n  u {{ V }} v\ng: u:{{ V }} [v]@#w\nh: [--x=((V)), z]\n\
+                    i: 12{{ V }}34\nend: 1\n";
 const INI: &str = "[s]\na = V\nend = 1\n";
 const XML: &str = "<o><p a=\"V\" b='x{{ V }}y'/><c>x{{ V }}y</c><d><![CDATA[V]]></d><end/></o>\n";
 const ENV: &str = "a=V\nb='x{{ V }}y'\nc=\"{{ V }}\"\nend=1\n";
@@ -208,7 +209,7 @@ except ImportError: sys.exit(77)
 def read(path, key):
     tree = yaml.safe_load(open(path, 'rb'))
     assert tree['end'] == 1
-    return tree['e'][0] if key == 'e' else tree[key]
+    return tree[key][0] if key in 'eh' else tree[key]
 check('yaml', read)
 "#;
 const PY_INI: &str = r#"
@@ -345,6 +346,9 @@ fn around(template: &str, key: &str) -> (&'static str, &'static str) {
     match (template, key) {
         (YAML, "d") => ("u\n", "\nv\n"),
         (YAML, "f") => ("u ", " v"),
+        (YAML, "g") => ("u:", " [v]@#w"),
+        (YAML, "h") => ("--x=", ""),
+        (YAML, "i") => ("12", "34"),
         (JSON | YAML | ENV | XML, "b") | (XML, "c") => ("x", "y"),
         _ => ("", ""),
     }
@@ -379,7 +383,7 @@ fn json_and_yaml_carry_every_text() {
         let is_text = std::str::from_utf8(&value).is_ok();
         for (format, template, keys) in [
             (Format::Json, JSON, &["a", "b", "c"][..]),
-            (Format::Yaml, YAML, &["a", "b", "c", "d", "e", "f"]),
+            (Format::Yaml, YAML, &["a", "b", "c", "d", "e", "f", "g", "h", "i"]),
         ] {
             for key in keys {
                 let carried = rendered(format, &only(template, key), &value).is_some();
@@ -413,6 +417,8 @@ const YAML_NODES: &[&str] = &[
     "? K\n: bulla://a/b\n",
     "# bulla://a/b\n\n",
     "K: a\n  ((bulla://a/b))\n\n  c\n",
+    "K: a:((bulla://a/b)) #c\n",
+    "K: [a ((bulla://a/b)), --b=((bulla://a/b))#c]\n",
 ];
 
 proptest! {

@@ -43,7 +43,9 @@ pub(super) fn encode(
             }
         }
         Some(b'"' | b'\'') => double_quoted(content.parts, out),
-        _ if is_plain_string(text) => content.parts.iter().for_each(|&part| out.copy(part)),
+        _ if is_plain_string(text) || is_plain_around(content.parts, text) => {
+            content.parts.iter().for_each(|&part| out.copy(part));
+        }
         _ => double_quoted(content.parts, out),
     }
     Ok(())
@@ -55,15 +57,46 @@ fn is_plain_string(text: &str) -> bool {
     // A colon is safe in front of a slash; it is allowed where adopting a file writes one.
     let bytes = text.strip_prefix(SCHEME).unwrap_or(text).as_bytes();
     let Some(first) = bytes.first() else { return false };
-    let carried = |b: &u8| b.is_ascii_alphanumeric() || b"._/+~@=-!$%^&*();|<>".contains(b);
-    if !first.is_ascii_alphanumeric() || !bytes.iter().all(carried) {
-        return false;
-    }
-    if first.is_ascii_digit() {
+    first.is_ascii_alphanumeric() && bytes.iter().all(is_carried) && is_no_other_type(text)
+}
+
+/// Whether plain text of the template stays plain with values in it. Around them stands what the
+/// template has written plainly already; the values add nothing that ends a scalar or begins a
+/// comment.
+fn is_plain_around(parts: &[Part<'_>], text: &str) -> bool {
+    let fits = |part: &Part<'_>| match part {
+        Part::Plain(_) => true,
+        Part::Value(value) => {
+            !value.is_empty() && value.iter().all(|b| is_carried(b) || *b == b' ')
+        }
+    };
+    let begins = match text.as_bytes() {
+        // An option; other things that begin with a dash may be numbers.
+        [b'-', b'-', third, ..] => third.is_ascii_alphanumeric(),
+        [first, ..] => first.is_ascii_alphanumeric() || matches!(first, b'_' | b'/'),
+        [] => false,
+    };
+    begins
+        && parts.iter().all(fits)
+        && parts.iter().any(|part| matches!(part, Part::Plain(_)))
+        && text.chars().all(is_printable)
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with([' ', ':'])
+        && is_no_other_type(text)
+}
+
+/// Characters that mean nothing in the midst of a plain scalar.
+fn is_carried(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || b"._/+~@=-!$%^&*();|<>".contains(b)
+}
+
+/// Whether no reader takes a text that begins like one of these for a number, date or word.
+fn is_no_other_type(text: &str) -> bool {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
         // No number, date or time of any dialect has one of these in it.
-        return bytes
-            .iter()
-            .any(|b| b"ghijklmnpqrsuvwy/@!$%^&*()".contains(&b.to_ascii_lowercase()));
+        let tells = |b: u8| b"ghijklmnpqrsuvwy/@!$%^&*()".contains(&b.to_ascii_lowercase());
+        return text.bytes().any(tells);
     }
     !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

@@ -1,0 +1,168 @@
+//! Secrets inside longer texts: the value of a variable in a list, that of an option in a command line,
+//! the password of a URL.
+//!
+//! What a shell would make of a word is not guessed: where it is not plain, the word is passed over.
+
+use std::ops::Range;
+
+use super::signs::{is_literal, is_secret_name, is_secret_value, password_in_url};
+use crate::filter::Filter;
+
+/// A secret inside a text.
+pub(super) struct Piece<'t> {
+    pub(super) range: Range<usize>,
+    /// The variable or option that it is the value of; none for what belongs to a URL.
+    pub(super) name: Name<'t>,
+    /// How it is encoded there.
+    pub(super) filter: Option<Filter>,
+}
+
+/// What a secret inside a text is called.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'t> {
+    Option(&'t str),
+    /// The password of a URL, perhaps one in a variable.
+    Password(Option<&'t str>),
+    Url,
+    Variable(&'t str),
+}
+
+/// The secrets in `text`, in order; none overlaps another. `is_item` says whether it is an item of a
+/// list.
+pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
+    if let Some((name, range)) = variable(text).filter(|_| is_item) {
+        let value = &text[range.clone()];
+        if is_secret_name(name) || is_secret_value(value) {
+            let piece = Piece { range, name: Name::Variable(name), filter: None };
+            return if is_literal(value) { vec![piece] } else { Vec::new() };
+        }
+        if let Some(password) = password_in_url(value) {
+            let password = range.start + password.start..range.start + password.end;
+            return vec![if is_canonical(&text[password.clone()]) {
+                Piece {
+                    range: password,
+                    name: Name::Password(Some(name)),
+                    filter: Some(Filter::Url),
+                }
+            } else {
+                Piece { range, name: Name::Variable(name), filter: None }
+            }];
+        }
+    }
+    let mut pieces = options(text, is_item);
+    pieces.extend(urls(text));
+    pieces.sort_by_key(|piece| piece.range.start);
+    let mut done = 0;
+    pieces.retain(|piece| {
+        let is_free = piece.range.start >= done;
+        done = done.max(piece.range.end);
+        is_free
+    });
+    pieces
+}
+
+/// Whether the filter `url` gives a percent-encoded text back as it is.
+pub(super) fn is_canonical(encoded: &str) -> bool {
+    Filter::Url.undo(encoded.as_bytes()).is_some()
+}
+
+/// The name and the value of `NAME=VALUE`. One with white space in it may as well be a command.
+fn variable(text: &str) -> Option<(&str, Range<usize>)> {
+    let (name, value) = text.split_once('=')?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    (is_name && !value.contains(char::is_whitespace)).then_some((name, name.len() + 1..text.len()))
+}
+
+/// The values of options, `--NAME=VALUE`, whose names are those of secrets.
+fn options(text: &str, is_item: bool) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("--") {
+        let start = at + found;
+        at = start + 2;
+        if !text[..start].chars().next_back().is_none_or(|c| c.is_whitespace() || is_quote(c)) {
+            continue;
+        }
+        let rest = &text[at..];
+        let length =
+            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b)).count();
+        let (name, after) = rest.split_at(length);
+        if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !after.starts_with('=') {
+            continue;
+        }
+        at += length + 1;
+        if !is_secret_name(name) {
+            continue;
+        }
+        let value = if start == 0 && is_item && is_argument(&text[at..]) {
+            Some(at..text.len())
+        } else {
+            word(text, at)
+        };
+        if let Some(range) = value.filter(|range| is_literal(&text[range.clone()])) {
+            at = range.end;
+            pieces.push(Piece { range, name: Name::Option(name), filter: None });
+        }
+    }
+    pieces
+}
+
+/// Whether the rest of an item that begins with an option is the option's value as it stands there:
+/// no shell reads such a list.
+fn is_argument(rest: &str) -> bool {
+    !rest.starts_with(is_quote) && !rest.contains(char::is_whitespace)
+}
+
+/// The word at `from` as a shell would read it: in quotes or without any, and nothing in it that a
+/// shell alters.
+fn word(text: &str, from: usize) -> Option<Range<usize>> {
+    let rest = &text[from..];
+    let ends =
+        |rest: &str| rest.chars().next().is_none_or(|c| c.is_whitespace() || ";,])".contains(c));
+    if let Some(quote) = rest.chars().next().filter(|&c| is_quote(c)) {
+        let length = rest[1..].find(quote)?;
+        let value = &rest[1..=length];
+        let is_plain = quote == '\'' || !value.contains(['\\', '$', '`']);
+        return (is_plain && ends(&rest[length + 2..])).then_some(from + 1..from + 1 + length);
+    }
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_./:@%+,=~^-".contains(b);
+    let length = rest.bytes().take_while(plain).count();
+    let after = &rest[length..];
+    // A quote that was opened before the option.
+    let after = after.strip_prefix(is_quote).unwrap_or(after);
+    ends(after).then_some(from..from + length)
+}
+
+/// The passwords of URLs; the whole URL where the password is written in another way than the filter
+/// `url` writes it.
+fn urls(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("://") {
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+        let colon = at + found;
+        let start = at + text[at..colon].trim_end_matches(is_scheme).len();
+        let ends = |c: char| c.is_whitespace() || is_quote(c) || "<>\\`".contains(c);
+        let end = colon + text[colon..].find(ends).unwrap_or(text.len() - colon);
+        let begins = text[..start]
+            .chars()
+            .next_back()
+            .is_none_or(|c| c.is_whitespace() || is_quote(c) || c == '=');
+        at = end;
+        let Some(password) = password_in_url(&text[start..end]).filter(|_| begins) else {
+            continue;
+        };
+        let password = start + password.start..start + password.end;
+        pieces.push(if is_canonical(&text[password.clone()]) {
+            Piece { range: password, name: Name::Password(None), filter: Some(Filter::Url) }
+        } else {
+            Piece { range: start..end, name: Name::Url, filter: None }
+        });
+    }
+    pieces
+}
+
+fn is_quote(c: char) -> bool {
+    c == '"' || c == '\''
+}

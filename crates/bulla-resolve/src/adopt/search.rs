@@ -1,0 +1,367 @@
+//! Looks through a file for secrets.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::inside::{self, Name};
+use super::{Braces, EntryKind, Find, Spot, signs};
+use crate::Reference;
+use crate::filter::Filter;
+use crate::format::{Format, Malformed, Role, Scalar, Text};
+use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
+use crate::names::{segment, stem};
+use crate::reference::SCHEME;
+use crate::secret::Secret;
+
+/// A file as it is searched.
+pub(super) struct Search<'a> {
+    src: &'a [u8],
+    format: Format,
+    /// What entries are named after.
+    stem: String,
+    /// What was found, in the order of the file once all was searched.
+    pub(super) finds: Vec<Find>,
+    /// The scalars that finds stand in, by their beginnings.
+    pub(super) spots: BTreeMap<usize, Spot>,
+    /// The places of what is called a secret and that readers disagree on.
+    pub(super) opaque: Vec<(usize, String)>,
+    /// Which find is the first of an entry and field, and how many values it has had.
+    fields: BTreeMap<(String, String), (usize, usize)>,
+    sections: Sections,
+    /// The names of the sections and keys around a value, with their depths.
+    path: Vec<(usize, String)>,
+    /// Whether the last name of the path waits for its value.
+    named: bool,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(name: &str, src: &'a [u8], format: Format) -> Self {
+        Self {
+            src,
+            format,
+            stem: stem(name),
+            finds: Vec::new(),
+            spots: BTreeMap::new(),
+            opaque: Vec::new(),
+            fields: BTreeMap::new(),
+            sections: Sections::default(),
+            path: Vec::new(),
+            named: false,
+        }
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), Malformed> {
+        let mut number = 0;
+        let src = self.src;
+        if self.format == Format::Text {
+            return Ok(());
+        }
+        self.format.syntax().scan(src, &mut |scalar| {
+            let text = scalar.text.bytes(src);
+            let referred = memchr::memmem::find(text, SCHEME.as_bytes()).is_some();
+            if self.format.is_genesys() {
+                self.sections.observe(src, number, &scalar, referred);
+            }
+            number += 1;
+            self.visit(&scalar, text, referred);
+        })?;
+        for section in std::mem::take(&mut self.sections).into_sections() {
+            self.genesys_section(&section);
+        }
+        self.finds.sort_by_key(|find| (find.span.start, find.range.start));
+        self.finds.dedup_by(|next, find| {
+            next.span.start == find.span.start && next.range.start < find.range.end
+        });
+        Ok(())
+    }
+
+    /// Follows the names to a value, and looks whether it is a secret.
+    fn visit(&mut self, scalar: &Scalar, text: &[u8], referred: bool) {
+        let depth = scalar.depth;
+        match scalar.role {
+            Role::Set => self.path.clear(),
+            Role::Key | Role::Section => {
+                self.path.retain(|(around, _)| *around < depth);
+                self.path.push((depth, String::from_utf8_lossy(text).into_owned()));
+                self.named = scalar.role == Role::Key;
+            }
+            Role::Value => {
+                self.path.retain(|(around, _)| *around <= depth);
+                let named = std::mem::take(&mut self.named)
+                    && self.path.last().is_some_and(|(around, _)| *around == depth);
+                let known = self.format.is_genesys()
+                    && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
+                if !referred && !known {
+                    self.value(scalar, text, named);
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
+        let key = self.path.last().map(|(_, key)| key.as_str()).filter(|_| named);
+        let is_secret = key.is_some_and(signs::is_secret_name);
+        if matches!(scalar.text, Text::Opaque) {
+            let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
+            if is_secret && !signs::is_placeholder(raw.trim_matches(['"', '\''])) {
+                self.opaque.push((scalar.span.start, self.place()));
+            }
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(text) else { return };
+        // `null` and truth values, which JSON and YAML write without quotes.
+        let bare = scalar.span.len() == text.len()
+            && matches!(self.format, Format::Json | Format::Yaml)
+            && ["null", "~", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+        if bare || signs::is_placeholder(text) {
+            return;
+        }
+        let in_url = signs::password_in_url(text);
+        let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
+        if is_secret || is_odd_url || signs::is_secret_value(text) {
+            return self.whole(scalar, text);
+        }
+        if self.is_docker_login(named) {
+            return self.docker_login(scalar, text);
+        }
+        for piece in inside::pieces(text, !named) {
+            let (place, below, field) = match piece.name {
+                Name::Option(name) => (format!("{} --{name}", self.place()), None, name),
+                Name::Password(Some(variable)) => {
+                    (format!("{}.{variable} password", self.place()), Some(variable), PASSWORD)
+                }
+                Name::Password(None) => (format!("{} password", self.place()), None, PASSWORD),
+                Name::Url => (format!("{} url", self.place()), None, "url"),
+                Name::Variable(name) => (format!("{}.{name}", self.place()), None, name),
+            };
+            let names = self.path.iter().map(|(_, name)| name.as_str()).chain(below);
+            let entry = self.entry(names);
+            let encoded = &text.as_bytes()[piece.range.clone()];
+            let Some(value) = piece
+                .filter
+                .map_or_else(|| Some(Secret::copied_from(encoded)), |filter| filter.undo(encoded))
+            else {
+                continue;
+            };
+            let what = What {
+                place,
+                value: value.expose(),
+                filter: piece.filter,
+                braces: self.braces(scalar),
+                range: piece.range,
+                verbatim: match &scalar.text {
+                    Text::Verbatim(range) => Some(range.start),
+                    _ => None,
+                },
+                ..What::whole(scalar.span.clone(), text.as_bytes())
+            };
+            self.add(what, &entry, EntryKind::Secret, &segment(field), false);
+        }
+    }
+
+    /// The braces that can stand in a scalar. In YAML, a plain one between brackets is followed by what
+    /// no other is.
+    fn braces(&self, scalar: &Scalar) -> Braces {
+        let is_plain = matches!(&scalar.text, Text::Verbatim(range) if *range == scalar.span);
+        let after = self.src[scalar.span.end..].trim_ascii_start().first();
+        let in_brackets = matches!(after, Some(b',' | b']' | b'}'));
+        if self.format == Format::Yaml && is_plain && in_brackets {
+            Braces::Round
+        } else {
+            Braces::Curly
+        }
+    }
+
+    /// A scalar that is a secret as it is.
+    fn whole(&mut self, scalar: &Scalar, text: &str) {
+        let (entry, field) = match self.path.split_last() {
+            Some(((_, key), around)) => {
+                (self.entry(around.iter().map(|(_, name)| name.as_str())), segment(key))
+            }
+            None => (self.stem.clone(), UNNAMED.to_owned()),
+        };
+        let place = self.place();
+        let is_block = self.format == Format::Yaml
+            && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
+        let mut what = What { place, ..What::whole(scalar.span.clone(), text.as_bytes()) };
+        // The line end that a block has is not a part of the value.
+        if let Some(line) = text.strip_suffix('\n').filter(|_| is_block) {
+            what.range = 0..line.len();
+            what.value = line.as_bytes();
+            what.braces = Braces::Curly;
+        }
+        self.add(what, &entry, EntryKind::Secret, &field, false);
+    }
+
+    /// Whether the value is the `auth` of a registry in Docker's `config.json`.
+    fn is_docker_login(&self, named: bool) -> bool {
+        let names: Vec<_> = self.path.iter().rev().take(3).map(|(_, name)| name.as_str()).collect();
+        named && matches!(names[..], ["auth", _, "auths"])
+    }
+
+    /// `USER:PASSWORD` in base64.
+    fn docker_login(&mut self, scalar: &Scalar, text: &str) {
+        let login = Filter::Base64.undo(text.as_bytes());
+        let Some(login) = login.filter(|login| login.expose().contains(&b':')) else {
+            return self.whole(scalar, text);
+        };
+        let entry = self.entry(self.path[..self.path.len() - 1].iter().map(|(_, n)| n.as_str()));
+        let what = What {
+            place: self.place(),
+            value: login.expose(),
+            filter: Some(Filter::Base64),
+            braces: Braces::Curly,
+            ..What::whole(scalar.span.clone(), text.as_bytes())
+        };
+        self.add(what, &entry, EntryKind::Secret, "auth", false);
+    }
+
+    /// Where the search is, for people.
+    fn place(&self) -> String {
+        if self.path.is_empty() {
+            return "(unnamed)".to_owned();
+        }
+        self.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// The entry that is named after the file and `names`.
+    fn entry<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
+        let segments = [self.stem.clone()].into_iter().chain(names.map(segment));
+        segments.collect::<Vec<_>>().join("/")
+    }
+
+    /// The credentials of a section that Genesys' mail server reads.
+    fn genesys_section(&mut self, section: &Section) {
+        let own = section.own_entry(&self.stem);
+        let secret = section.text("secret").map(|name| format!("secret-{name}"));
+        for option in section.options.iter().filter(|option| !option.referred && !option.is_blank())
+        {
+            let place = format!("[{}] {}", section.name, option.name);
+            let find = What { place, ..What::whole(option.span.clone(), &option.value) };
+            match (option.name.as_str(), &secret) {
+                ("password", _) if !section.is_client() => {
+                    self.add(find, &section.name, EntryKind::OauthClient, CLIENT_SECRET, false);
+                }
+                ("password", Some(_)) if section.uses_tokens() => {
+                    self.refresh_token(find, section);
+                }
+                // The application's own secret, repeated in each section that uses it.
+                ("password", None) if section.uses_application() => {
+                    let entry = self.shared(&option.value, CLIENT_SECRET).unwrap_or(own.clone());
+                    self.add(find, &entry, EntryKind::Secret, CLIENT_SECRET, false);
+                }
+                ("password", _) => self.add(find, &own, EntryKind::Secret, PASSWORD, false),
+                ("client-id", Some(entry)) if section.is_client() && section.uses_tokens() => {
+                    let entry = entry.clone();
+                    self.client_id(find, &entry);
+                }
+                (name, _) if name.ends_with(".password") => {
+                    self.add(find, &own, EntryKind::Secret, &segment(name), false);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn refresh_token(&mut self, find: What<'_>, section: &Section) {
+        let Some(address) = section.address() else {
+            let own = section.own_entry(&self.stem);
+            return self.add(find, &own, EntryKind::Secret, REFRESH_TOKEN, false);
+        };
+        let shared = format!("mailbox/{address}");
+        // One grant can serve the mailbox and the outgoing server; another one is told apart.
+        let differs = self.known(&shared, REFRESH_TOKEN).is_some_and(|value| value != find.value);
+        let entry = if differs { format!("{shared}+{}", section.name) } else { shared };
+        self.add(find, &entry, EntryKind::Mailbox, REFRESH_TOKEN, false);
+    }
+
+    fn client_id(&mut self, find: What<'_>, entry: &str) {
+        // Not secret: where two sections disagree, the second keeps its own.
+        if self.known(entry, CLIENT_ID).is_none_or(|value| value == find.value) {
+            self.add(find, entry, EntryKind::OauthClient, CLIENT_ID, true);
+        }
+    }
+
+    /// The entry that already has `value` in its field `field`.
+    fn shared(&self, value: &[u8], field: &str) -> Option<String> {
+        let same = |find: &&Find| find.field == field && find.value.expose() == value;
+        let find = self.finds.iter().filter(|f| f.kind == EntryKind::Secret).find(same)?;
+        Some(find.entry.clone())
+    }
+
+    /// What was found first for a field.
+    fn known(&self, entry: &str, field: &str) -> Option<&[u8]> {
+        let (first, _) = self.fields.get(&(entry.to_owned(), field.to_owned()))?;
+        Some(self.finds[*first].value.expose())
+    }
+
+    /// Adds a find; where its field is taken by another value, under a number of its own. What is too
+    /// long for a reference is named after the file alone.
+    fn add(&mut self, what: What<'_>, entry: &str, kind: EntryKind, field: &str, public: bool) {
+        let mut own = field.to_owned();
+        let key = (entry.to_owned(), field.to_owned());
+        let (first, values) = self.fields.entry(key).or_insert((self.finds.len(), 0));
+        *values += 1;
+        if self.finds.get(*first).is_some_and(|find| find.value.expose() != what.value) {
+            own = format!("{field}-{values}");
+        }
+        if Reference::new(entry, &own, None).is_err() {
+            let is_short = entry == self.stem && field == UNNAMED;
+            if !is_short {
+                let stem = self.stem.clone();
+                self.add(what, &stem, EntryKind::Secret, UNNAMED, public);
+            }
+            return;
+        }
+        let What { place, span, text, verbatim, range, value, filter, braces } = what;
+        let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim };
+        self.spots.entry(span.start).or_insert_with(text);
+        self.finds.push(Find {
+            place,
+            line: 0,
+            column: 0,
+            entry: entry.to_owned(),
+            kind,
+            field: own,
+            public,
+            value: Secret::copied_from(value),
+            span,
+            range,
+            filter,
+            braces,
+        });
+    }
+}
+
+/// The field of what has no name.
+const UNNAMED: &str = "secret";
+
+/// What was found, before it has a name.
+struct What<'t> {
+    place: String,
+    span: Range<usize>,
+    text: &'t [u8],
+    verbatim: Option<usize>,
+    range: Range<usize>,
+    value: &'t [u8],
+    filter: Option<Filter>,
+    braces: Braces,
+}
+
+impl<'t> What<'t> {
+    /// The whole scalar at `span`, which decodes to `text`.
+    fn whole(span: Range<usize>, text: &'t [u8]) -> Self {
+        Self {
+            place: String::new(),
+            span,
+            text,
+            verbatim: None,
+            range: 0..text.len(),
+            value: text,
+            filter: None,
+            braces: Braces::None,
+        }
+    }
+}
