@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use bulla_resolve::{
-    Adoption, Answer, EntryKind, Format, Reference, Rule, Secret, Source, Template, render,
+    Adoption, Answer, EntryKind, Format, RefPart, Reference, Rule, Secret, Source, Template, render,
 };
 use proptest::prelude::*;
 
@@ -99,7 +99,7 @@ impl Source for Values {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
         let answer = |reference: &Reference| match self.0.get(reference) {
             Some(value) => Answer::Value { secret: Secret::copied_from(value), version: 1 },
-            None => Answer::Missing { nearest: Vec::new() },
+            None => Answer::Missing { part: RefPart::Entry, nearest: Vec::new() },
         };
         wanted.iter().map(answer).collect()
     }
