@@ -11,7 +11,7 @@ use crate::env;
 
 /// An encrypted vault for credentials, and a resolver that puts them into configurations.
 #[derive(Parser)]
-#[command(name = "bulla", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "bulla", version, disable_help_subcommand = true, max_term_width = 100, after_help = AFTER)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -24,6 +24,22 @@ impl Args {
         <Self as Parser>::try_parse()
     }
 }
+
+/// What no option tells. Every variable of [`env`] is in it.
+const AFTER: &str = "\
+Environment:
+  BULLA_VAULT            The vault, as --vault
+  BULLA_PIN              The pin, as --pin
+  BULLA_MIN_EPOCH        The least epoch, as --min-epoch
+  BULLA_PASSPHRASE_FILE  A file that holds the passphrase, and that no others can read
+  BULLA_IDENTITY_FILE    An identity file
+  CREDENTIALS_DIRECTORY  Set by systemd; `bulla-identity` in it is an identity file
+  HOME, XDG_DATA_HOME, XDG_CONFIG_HOME, XDG_STATE_HOME
+                         Where vault, identity and memory are by default
+
+The first of these opens the vault: --passphrase-fd, --identity, what `bulla unlock` keeps,
+BULLA_PASSPHRASE_FILE, BULLA_IDENTITY_FILE, bulla-identity in CREDENTIALS_DIRECTORY,
+bulla/identity in the XDG config folder, and then a question on the terminal.";
 
 /// Options that every command takes.
 #[derive(Clone, Default, clap::Args)]

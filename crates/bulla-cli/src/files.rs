@@ -1,11 +1,12 @@
 //! Files that bulla reads for itself: where they are by default, and which ones it trusts.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bulla_vault::Secret;
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::env;
@@ -30,18 +31,18 @@ fn absolute(variable: &str) -> Option<PathBuf> {
 /// owner can read it. `-` is standard input.
 pub(crate) fn read_key_file(path: &Path, max: usize) -> Result<Secret, Failure> {
     if path == Path::new("-") {
-        return read_at_most(&mut std::io::stdin().lock(), path, max);
+        return read_at_most(&mut io::stdin().lock(), path, max);
     }
     // Not to wait for ever for somebody to open the other end of a FIFO that nobody writes to
     // would mean to read nothing from one that is written to a moment later; so we wait.
     let mut file = File::options()
         .read(true)
-        .custom_flags(rustix::fs::OFlags::NOCTTY.bits().cast_signed())
+        .custom_flags(OFlags::NOCTTY.bits().cast_signed())
         .open(path)
         .map_err(|error| Failure::file("read", path, &error))?;
     let metadata = file.metadata().map_err(|error| Failure::file("read", path, &error))?;
     if metadata.is_dir() {
-        return Err(unsafe_file(path, "is a folder"));
+        return Err(unsafe_file(path, "is a folder").hint("name the file in it"));
     }
     // A group may read it, as credentials of services often want; nobody else, and no group write.
     if metadata.is_file() && metadata.mode() & 0o027 != 0 {
@@ -50,9 +51,18 @@ pub(crate) fn read_key_file(path: &Path, max: usize) -> Result<Secret, Failure> 
     }
     let me = rustix::process::geteuid().as_raw();
     if metadata.is_file() && metadata.uid() != me && metadata.uid() != 0 {
-        return Err(unsafe_file(path, "belongs to another user"));
+        return Err(unsafe_file(path, "belongs to another user")
+            .hint("make a copy of your own that only you can read"));
     }
     read_at_most(&mut file, path, max)
+}
+
+/// Opens a file for reading; `None` if it is no regular one. It never waits for somebody who may not
+/// come, as at a pipe, and never makes a terminal ours.
+pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Reads to the end, wiping every buffer that was too small.
@@ -76,7 +86,7 @@ pub(crate) fn read_at_most(
         match from.read(&mut buffer[filled..]) {
             Ok(0) => return Ok(Secret::copied_from(&buffer[..filled])),
             Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Failure::file("read", path, &error)),
         }
     }
@@ -88,7 +98,8 @@ pub(crate) fn folder_is_there(path: &Path) -> Result<(), Failure> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             let fact = format!("there is no folder {}", folder.display());
-            Err(Failure::new(Exit::Missing, "no-folder", fact))
+            Err(Failure::new(Exit::Missing, "no-folder", fact)
+                .hint("make it first, or look whether the path is the one that you meant"))
         }
         _ => Ok(()),
     }

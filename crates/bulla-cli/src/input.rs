@@ -1,15 +1,13 @@
 //! Values that come in: from a prompt, standard input or a file, never as an argument.
 
-use std::fs::File;
 use std::io::IsTerminal;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use bulla_vault::Secret;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::files::read_at_most;
+use crate::files::{open_regular, read_at_most};
 use crate::{prompt, tty};
 
 /// The longest value that is read, in bytes: what fits into an entry.
@@ -26,51 +24,54 @@ pub(crate) enum From<'a> {
     ExactStdin,
 }
 
-/// Reads one value.
+/// Reads one value. An empty one is refused unless `from` says that it is meant: a command that failed
+/// leaves an empty pipe or file behind, and a key that was pressed too early an empty line.
 pub(crate) fn value(context: &Context, what: &str, from: From<'_>) -> Result<Secret, Failure> {
-    match from {
-        From::File(path) => file(path, MAX_VALUE),
-        // A closed standard input is the null device by the time we see it. An empty secret is never
-        // meant by that, only by an empty pipe or file.
+    let nothing = || Failure::new(Exit::Usage, "no-input", format!("nothing was given for {what}"));
+    let value = match from {
+        // A closed standard input is the null device by the time we see it.
         From::ExactStdin | From::Whatever if stdin_is_null() => {
-            Err(Failure::new(Exit::Usage, "no-input", format!("nothing was given for {what}"))
-                .hint("pipe the value in, or give --from-file"))
+            return Err(nothing().hint("pipe the value in, or give --from-file"));
         }
-        From::ExactStdin => stdin(),
-        From::Whatever if !std::io::stdin().is_terminal() => {
-            let (secret, cut) = without_final_newline(stdin()?);
-            if cut {
-                context.printer.note(
-                    "note: the newline at the end of standard input was not stored (--exact keeps it)",
-                );
-            }
-            Ok(secret)
-        }
-        From::Whatever if tty::is_there() => prompt::hidden(&format!("{what}: ")),
-        From::Whatever => Err(Failure::new(
-            Exit::Usage,
-            "no-terminal",
-            format!("there is no terminal to ask for {what} on"),
-        )
-        .hint("pipe the value in, or give --from-file")),
+        From::ExactStdin => return stdin(),
+        From::File(path) => file(path, MAX_VALUE),
+        From::Whatever => asked(context, what),
+    }?;
+    if value.expose().is_empty() {
+        return Err(nothing().hint(
+            "was there a failure before the pipe? --exact stores what standard input holds, even nothing",
+        ));
     }
+    Ok(value)
+}
+
+/// A hidden prompt on a terminal, else standard input.
+fn asked(context: &Context, what: &str) -> Result<Secret, Failure> {
+    if std::io::stdin().is_terminal() {
+        if tty::is_there() {
+            return prompt::hidden(&format!("{what}: "));
+        }
+        let fact = format!("there is no terminal to ask for {what} on");
+        return Err(Failure::new(Exit::Usage, "no-terminal", fact)
+            .hint("pipe the value in, or give --from-file"));
+    }
+    let (secret, cut) = without_final_newline(stdin()?);
+    if cut && !secret.expose().is_empty() {
+        context.printer.note(
+            "note: the newline at the end of standard input was not stored (--exact keeps it)",
+        );
+    }
+    Ok(secret)
 }
 
 /// Reads a regular file of at most `max` bytes.
 pub(crate) fn file(path: &Path, max: usize) -> Result<Secret, Failure> {
-    // Never to wait for somebody who may not come, and never to become a terminal's owner.
-    let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
-    let mut file = File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(|error| Failure::file("read", path, &error))?;
-    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    if !regular {
+    let failed = |error| Failure::file("read", path, &error);
+    let Some(mut file) = open_regular(path).map_err(failed)? else {
         let fact = format!("{} is not a regular file", path.display());
         return Err(Failure::new(Exit::Failed, "not-a-file", fact)
             .hint("pipe what is not a file into standard input"));
-    }
+    };
     read_at_most(&mut file, path, max)
 }
 

@@ -3,14 +3,18 @@
 //! One file a vault in the state folder. It holds no secret, and losing it loses only the ability
 //! to notice a vault that was rolled back: so trouble with it is a warning, not a failure.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bulla_vault::{Pin, Remembered, VaultId};
+use rustix::fs::OFlags;
 
 use crate::context::Context;
+use crate::files::open_regular;
 use crate::printer::Printer;
 
 /// The file in which one vault is remembered.
@@ -32,12 +36,11 @@ impl MemoryFile {
     /// behind the commit, the announcement counts.
     pub(crate) fn load(&self, pin: Pin, printer: &Printer) -> Option<Remembered> {
         let path = self.path.as_ref()?;
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(_) => String::new(),
+        let remembered = match read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            read => read.ok().and_then(|text| Remembered::parse(&text)),
         };
-        let Some(remembered) = Remembered::parse(&text) else {
+        let Some(remembered) = remembered else {
             printer.warn(format_args!(
                 "{} is unreadable and will be written anew; until then an older state of the vault passes unnoticed",
                 path.display()
@@ -56,7 +59,7 @@ impl MemoryFile {
     }
 
     fn announced(&self) -> Option<Remembered> {
-        Remembered::parse(&fs::read_to_string(self.announcement()?).ok()?)
+        Remembered::parse(&read(&self.announcement()?).ok()?)
     }
 
     /// Remembers what the vault is about to become, beside what it is.
@@ -95,11 +98,18 @@ impl MemoryFile {
     }
 }
 
+fn read(path: &Path) -> io::Result<String> {
+    let file = open_regular(path)?.ok_or(ErrorKind::InvalidInput)?;
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn save(path: &Path, now: &Remembered, even_if_older: bool) -> io::Result<()> {
     make_folder(path)?;
     // Of two clients that save at once, the newer state has to win.
     let _lock = lock(path)?;
-    let earlier = fs::read_to_string(path).ok().and_then(|text| Remembered::parse(&text));
+    let earlier = read(path).ok().and_then(|text| Remembered::parse(&text));
     if even_if_older || now.grew_from(earlier.as_ref()) {
         replace(path, &now.to_text())?;
     }
@@ -111,26 +121,48 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Keeps other processes from writing beside `path` until it is dropped.
-pub(crate) fn lock(path: &Path) -> io::Result<File> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path.with_file_name(".lock"))?;
-    lock.lock()?;
-    Ok(lock)
-}
-
 /// Writes the whole file, durably or not at all.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let mut file =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let new = path.with_added_extension("new");
+    // What a killed run left there goes first. It could be a link, which must not be followed.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
     File::open(path.parent().expect("the path has a file name"))?.sync_all()
 }
+
+/// Keeps other processes from writing beside `path` until it is dropped. Nobody does so for longer than
+/// it takes to write a line.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path.with_file_name(".lock"))?;
+    let until = Instant::now() + LONGEST_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() > until => {
+                return Err(ErrorKind::ResourceBusy.into());
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// More bytes than any memory has.
+const LONGEST: u64 = 4096;
+
+/// For the holder of the lock to come back from whatever stopped it.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);

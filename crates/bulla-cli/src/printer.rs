@@ -98,6 +98,11 @@ pub(crate) fn out_failure(error: &io::Error) -> Failure {
     }
 }
 
+/// A number with what it counts.
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 /// Shows control characters and invisible ones as escapes, so that text cannot drive a terminal.
 /// Line feeds stay: our own messages have them.
 pub(crate) fn escaped(text: &str) -> String {

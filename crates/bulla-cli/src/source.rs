@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 
-use bulla_resolve::{Answer, FailureKind, Pin, Reference, Source};
+use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 
 /// Answers references from one snapshot of a vault.
@@ -33,7 +33,7 @@ impl<'v> VaultSource<'v> {
         let entry = match &found.state {
             State::Live(entry) => entry,
             State::Removed { moved_to: Some(to) } => {
-                return Answer::Missing { nearest: vec![to.to_string()] };
+                return Answer::Missing { part: RefPart::Entry, nearest: vec![to.to_string()] };
             }
             State::Removed { moved_to: None } => return self.missing_entry(reference.entry()),
         };
@@ -44,6 +44,7 @@ impl<'v> VaultSource<'v> {
                 version: found.version,
             },
             None => Answer::Missing {
+                part: RefPart::Field,
                 nearest: closest(
                     reference.field(),
                     entry.fields().iter().map(|field| field.name.as_str()),
@@ -83,8 +84,11 @@ impl<'v> VaultSource<'v> {
             && let Ok(name) = EntryName::new(reference.entry())
             && let Ok(Some(newest)) = self.snapshot.find(&name)
         {
-            let version = format!("{}@v{}", reference.field(), newest.version);
-            return Answer::Missing { nearest: vec![version] };
+            let newest_is_there = newest.live().is_some().then_some(newest.version);
+            let versions = newest_is_there.into_iter().chain(newest.kept.into_iter().rev());
+            let nearest =
+                versions.take(OFFERED).map(|v| format!("{}@v{v}", reference.field())).collect();
+            return Answer::Missing { part: RefPart::Version, nearest };
         }
         self.missing_entry(reference.entry())
     }
@@ -93,10 +97,11 @@ impl<'v> VaultSource<'v> {
         // Whoever misses more than that has not mistyped them.
         self.helped.set(self.helped.get() + 1);
         if self.helped.get() > HELPED {
-            return Answer::Missing { nearest: Vec::new() };
+            return Answer::Missing { part: RefPart::Entry, nearest: Vec::new() };
         }
         let names = self.names.get_or_init(|| names(self.snapshot));
-        Answer::Missing { nearest: closest(wanted, names.iter().map(String::as_str)) }
+        let nearest = closest(wanted, names.iter().map(String::as_str));
+        Answer::Missing { part: RefPart::Entry, nearest }
     }
 }
 

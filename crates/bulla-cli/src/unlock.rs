@@ -153,8 +153,10 @@ fn read_identities(path: &Path, ask: bool) -> Result<(Vec<Identity>, Vec<Pin>), 
     let invalid = |fact: String| {
         Failure::new(Exit::Failed, "identity-file", format!("{}: {fact}", path.display()))
     };
-    let text =
-        std::str::from_utf8(text.expose()).map_err(|_| invalid("this is not text".to_owned()))?;
+    let text = std::str::from_utf8(text.expose()).map_err(|_| {
+        invalid("this is not text".to_owned())
+            .hint("`bulla identity new` or `age-keygen -pq` makes one")
+    })?;
     let file = IdentityFile::parse(text).map_err(|error| {
         invalid(error.to_string()).hint("`bulla identity new` or `age-keygen -pq` makes one")
     })?;
@@ -215,7 +217,9 @@ fn to_passphrase(read: Secret, path: &Path) -> Result<Passphrase, Failure> {
     Passphrase::new(without_final_newline(read).0).ok_or_else(|| {
         let fact =
             format!("{} holds no passphrase of 1 to {} bytes", path.display(), Passphrase::MAX_LEN);
-        Failure::new(Exit::Failed, "passphrase", fact)
+        Failure::new(Exit::Failed, "passphrase", fact).hint(
+            "it has to hold the passphrase, perhaps with a newline behind it, and nothing else",
+        )
     })
 }
 

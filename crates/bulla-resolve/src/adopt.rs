@@ -19,6 +19,8 @@ use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::template::{Segment, Template};
 
+pub use signs::looks_secret;
+
 /// The literal secrets of a file.
 ///
 /// Everything in it comes back: a template made from it renders to the same file, byte for byte.

@@ -132,6 +132,10 @@ pub(crate) fn stray(at: usize) -> Wrong {
     }
 }
 
+/// What is wrong with braces in YAML that are not quoted.
+pub(crate) const UNQUOTED: &str =
+    "the braces need quotes here; without these, YAML takes them for a mapping";
+
 static PLAIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SCHEME));
 
 /// What any base64 text holds that encodes `bulla://` after 0, 1 or 2 further bytes.

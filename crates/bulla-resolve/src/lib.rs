@@ -52,7 +52,7 @@ mod source;
 mod template;
 mod write;
 
-pub use adopt::{Adoption, EntryKind, Find, Left, Stays};
+pub use adopt::{Adoption, EntryKind, Find, Left, Stays, looks_secret};
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};
@@ -61,6 +61,6 @@ pub use read::{ReadError, read_template};
 pub use reference::{InvalidReference, MAX_ENTRY, MAX_FIELD, Pin, Reference, SCHEME};
 pub use render::{Rendering, render};
 pub use secret::Secret;
-pub use source::{Answer, Failure, FailureKind, Source};
+pub use source::{Answer, Failure, FailureKind, RefPart, Source};
 pub use template::{Origin, Template, Wanted};
 pub use write::{Owner, Reason, Target, WriteError, write_all};

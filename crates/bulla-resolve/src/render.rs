@@ -9,7 +9,7 @@ use crate::filter::Filter;
 use crate::format::{Content, Format, Output, Part, Refusal, Role, Text};
 use crate::problem::{Kind, Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
-use crate::source::{Answer, Failure, Source};
+use crate::source::{Answer, Failure, RefPart, Source};
 use crate::template::{Place, Segment, Shape, Slot, Template};
 
 /// A rendered file, in memory.
@@ -191,11 +191,13 @@ impl<'a> Placing<'a> {
     /// Which answer goes into a slot.
     fn value(&mut self, slot: &Slot) -> Option<FilledWith> {
         let (mut value, mut other) = (None, None);
-        let mut nearest = &[][..];
+        let (mut lacking, mut nearest) = (RefPart::Entry, &[][..]);
         for index in [Some(slot.wanted), slot.alternative].into_iter().flatten().rev() {
             match self.answers[index] {
                 Some(Answer::Value { .. }) => (value, other) = (Some(index), value),
-                Some(Answer::Missing { nearest: names }) => nearest = names,
+                Some(Answer::Missing { part, nearest: names }) => {
+                    (lacking, nearest) = (*part, names);
+                }
                 Some(Answer::Failed(failure)) => {
                     if self.failures.insert(failure.clone()) {
                         let mut pending =
@@ -226,7 +228,13 @@ impl<'a> Placing<'a> {
                 Some(FilledWith::Filtered(Draft::default()))
             }
             _ => {
-                let what = format!("{} does not exist", reference(slot.wanted));
+                let part = match lacking {
+                    RefPart::Entry => "entry",
+                    RefPart::Field => "field",
+                    RefPart::Version => "version",
+                };
+                let wanted = reference(slot.wanted);
+                let what = format!("{wanted} does not exist: there is no such {part}");
                 let mut pending = Pending::new(slot.at, Rule::Missing, what);
                 pending.nearest = nearest.to_vec();
                 self.pending.push(pending);

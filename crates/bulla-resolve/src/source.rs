@@ -23,6 +23,8 @@ pub enum Answer {
     Failed(Failure),
     /// There is no such entry, field or version.
     Missing {
+        /// Which of these.
+        part: RefPart,
         /// What exists and is spelled nearly so, best first; names of entries or fields.
         nearest: Vec<String>,
     },
@@ -33,6 +35,17 @@ pub enum Answer {
         /// The version, counted from 1.
         version: u64,
     },
+}
+
+/// A part of a reference.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RefPart {
+    /// The name of the entry.
+    Entry,
+    /// The name of the field.
+    Field,
+    /// The number of the version.
+    Version,
 }
 
 /// Why a source could not answer.

@@ -266,7 +266,10 @@ impl<'a> Reading<'a> {
         let mut sections = fill.then(Sections::default);
         if let Err(Malformed { at, rule, what }) = self.scan(syntax, sections.as_mut()) {
             self.places.clear();
-            self.pending.push(Pending::new(at, rule, what));
+            // Braces without quotes are told as the mapping that they are, and again by what follows.
+            if !self.pending.iter().any(|told| told.at == at && told.what == what) {
+                self.pending.push(Pending::new(at, rule, what));
+            }
             return;
         }
         if let Some(sections) = sections {
@@ -351,6 +354,12 @@ impl<'a> Reading<'a> {
         let hits = self.hits_in(&scalar.text);
         if scalar.role != Role::Value || matches!(scalar.text, Text::Opaque) {
             let raw = &self.src[scalar.span.clone()];
+            let before = self.src[..scalar.span.start].trim_ascii_end();
+            if scalar.role == Role::Key && hits == [0] && before.ends_with(b"{{") {
+                let at = before.len() - 2;
+                self.pending.push(Pending::new(at, Rule::StrayReference, expression::UNQUOTED));
+                return;
+            }
             let escaped = expression::find_escaped(raw).map(|at| scalar.span.start + at);
             let escaped = escaped.filter(|_| matches!(scalar.text, Text::Opaque));
             for at in hits.into_iter().map(offset).chain(escaped) {

@@ -133,6 +133,12 @@ impl SqliteStore {
         };
         let first = store.connect()?;
         store.give_back(first);
+        // SQLite counts a page that was cut as a whole one, until somebody reads it.
+        let session = store.begin("BEGIN")?;
+        if store.surplus(&session)?.is_some_and(|bytes| bytes < 0) {
+            return Err(StoreError::Damaged { what: "the file ends before its last page does" });
+        }
+        drop(session);
         Ok(store)
     }
 
@@ -187,14 +193,22 @@ impl SqliteStore {
                 what: "its structure is not that of a sound SQLite file",
             });
         }
-        let pages = schema::pragma(connection, "PRAGMA page_count").map_err(&read)?;
-        let page = schema::pragma(connection, "PRAGMA page_size").map_err(&read)?;
-        match self.place.len_at_rest()? {
-            Some(len) if i64::try_from(len) != Ok(pages * page) => {
+        match self.surplus(&session)? {
+            Some(bytes) if bytes != 0 => {
                 Err(StoreError::Damaged { what: "the file does not end where its last page does" })
             }
             _ => Ok(()),
         }
+    }
+
+    /// How many bytes the file has behind its last page; fewer than none if it was cut. `None` while
+    /// some pages are in the log.
+    fn surplus(&self, session: &Session<'_>) -> Result<Option<i64>, StoreError> {
+        let asked =
+            |question| schema::pragma(&session.connection, question).map_err(fault::during("read"));
+        let pages = asked("PRAGMA page_count")?.saturating_mul(asked("PRAGMA page_size")?);
+        let len = self.place.len_at_rest()?;
+        Ok(len.map(|len| i64::try_from(len).unwrap_or(i64::MAX).saturating_sub(pages)))
     }
 
     /// Begins a transaction on a connection of its own.

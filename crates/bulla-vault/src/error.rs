@@ -110,7 +110,7 @@ pub enum OpenError {
         "the vault is an older state: it is at epoch {found}, and epoch {seen} was seen before"
     )]
     RolledBack {
-        /// The epoch that this client has seen, or was told to demand.
+        /// The epoch that this client has seen.
         seen: u64,
         /// The epoch of the vault at hand.
         found: u64,
@@ -118,6 +118,14 @@ pub enum OpenError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The vault is older than what the client was told to demand.
+    #[error("the vault is too old: it is at epoch {found}, and at least {least} is demanded")]
+    TooOld {
+        /// The least epoch that was demanded.
+        least: u64,
+        /// The epoch of the vault at hand.
+        found: u64,
+    },
     /// A slot opened, and then something that only a holder of the vault key can write was wrong.
     #[error("the vault has been tampered with ({0})")]
     Tampered(Part),

@@ -235,10 +235,10 @@ fn check_memory(vault: &Vault<'_>, expect: &Expect) -> Result<(), OpenError> {
         return Ok(());
     }
     let found = vault.remembered().epoch;
-    if let Some(seen) = expect.min_epoch
-        && found < seen
+    if let Some(least) = expect.min_epoch
+        && found < least
     {
-        return Err(OpenError::RolledBack { seen, found });
+        return Err(OpenError::TooOld { least, found });
     }
     expect.remembered.as_ref().map_or(Ok(()), |remembered| vault.agrees_with(remembered))
 }

@@ -98,6 +98,10 @@ pub enum SlotError {
     /// The slot is opened by an identity and has no passphrase.
     #[error("the slot has no passphrase")]
     NoPassphrase,
+    /// The identity of that recipient opens the slot of this label already: with two, removing one
+    /// would take nothing from its holder.
+    #[error("the identity of this recipient opens slot `{0}` already")]
+    SameRecipient(String),
     /// The slot could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -184,6 +188,11 @@ impl Vault<'_> {
             (current_keyring(batch.rows())?, Ledger::read(batch.rows())?);
         if ledger.owners.iter().any(|owner| owner.label == label) {
             return Err(SlotError::Exists);
+        }
+        if let NewSlot::Recipient(recipient) = new
+            && let Some(twin) = ledger.owner_of(recipient)
+        {
+            return Err(SlotError::SameRecipient(twin.label.clone()));
         }
         keyring.slots.push(slot);
         check_room(&keyring.slots)?;
@@ -328,6 +337,10 @@ impl Ledger {
 
     pub(crate) fn label(&self, id: SlotId) -> Option<String> {
         self.owners.iter().find(|owner| owner.id == id).map(|owner| owner.label.clone())
+    }
+
+    fn owner_of(&self, recipient: &Recipient) -> Option<&Owner> {
+        self.owners.iter().find(|owner| owner.recipient.as_ref() == Some(recipient))
     }
 
     pub(crate) fn note(&mut self, batch: &Batch<'_>, change: SlotChange) {

@@ -10,9 +10,10 @@ use bulla_vault::{Batch, Entry, EntryName, Field, FieldName, Kind, Secret};
 use serde_json::json;
 
 use super::Done;
-use super::render::{Folders, format, read, several, shown};
+use super::render::{Folders, formats, read, several, shown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::printer::counted;
 use crate::session::with_vault;
 use crate::{prompt, tty, unlock};
 
@@ -34,7 +35,7 @@ pub(crate) struct AdoptArgs {
     #[arg(long, group = "to")]
     dry_run: bool,
     /// The format of the files [default: by name and content]
-    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
     /// Write over templates, and make new versions of entries with other values, without asking
     #[arg(long)]
@@ -76,9 +77,9 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
         }
         let (moved, shared) = store(context, &jobs, args.replace)?;
         write_templates(context, &jobs)?;
-        context
-            .printer
-            .note(format_args!("{moved} values moved into the vault, {shared} were there already"));
+        let moved = counted(moved as u64, "value", "values");
+        let shared = if shared == 0 { String::new() } else { format!(", {shared} there already") };
+        context.printer.note(format_args!("{moved} moved into the vault{shared}"));
         for job in jobs.iter().filter(|job| !args.in_place && !job.adoption.finds.is_empty()) {
             context.printer.note(format_args!(
                 "{} still holds its secrets in clear: delete it, and render the template instead",

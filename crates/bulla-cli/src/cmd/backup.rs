@@ -1,6 +1,6 @@
 //! `bulla backup`: copies of the vault, and coming back from one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bulla_sqlite::SqliteStore;
 use bulla_vault::{Expect, LockedVault, OpenError};
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::folder_is_there;
 use crate::memory::MemoryFile;
+use crate::printer::counted;
 use crate::progress::Progress;
 use crate::unlock::{self, Proof};
 use crate::{prompt, tty};
@@ -52,7 +53,7 @@ pub(crate) fn run(context: &Context, command: BackupCommand) -> Done {
     }
 }
 
-fn create(context: &Context, file: &std::path::Path) -> Done {
+fn create(context: &Context, file: &Path) -> Done {
     let store = context.store()?;
     // What cannot be a vault is not worth a copy.
     LockedVault::find(&store, &context.random)?;
@@ -65,7 +66,7 @@ fn create(context: &Context, file: &std::path::Path) -> Done {
     Ok(Exit::Done)
 }
 
-fn restore(context: &Context, file: &std::path::Path) -> Done {
+fn restore(context: &Context, file: &Path) -> Done {
     let path = context.vault_path()?;
     if path.symlink_metadata().is_ok() {
         let fact = format!("{} is there", path.display());
@@ -73,10 +74,8 @@ fn restore(context: &Context, file: &std::path::Path) -> Done {
             "move it away first, and keep it: it may be all that is left of the newest entries",
         ));
     }
-    let store = SqliteStore::open(file, context.store_options())
-        .map_err(|error| Failure::from(error).about(file.display()))?;
-    LockedVault::find(&store, &context.random)
-        .map_err(|error| Failure::from(error).about(file.display()))?;
+    let store = SqliteStore::open(file, context.store_options()).map_err(|e| unfit(e, file))?;
+    LockedVault::find(&store, &context.random).map_err(|e| unfit(e, file))?;
     if context.global.vault.is_none() {
         super::init::make_default_folder(&path)?;
     }
@@ -89,12 +88,10 @@ fn restore(context: &Context, file: &std::path::Path) -> Done {
     Ok(Exit::Done)
 }
 
-fn verify(context: &Context, file: &std::path::Path) -> Done {
-    let store = SqliteStore::open(file, context.store_options())
-        .map_err(|error| Failure::from(error).about(file.display()))?;
-    store.check()?;
-    let locked = LockedVault::find(&store, &context.random)
-        .map_err(|error| Failure::from(error).about(file.display()))?;
+fn verify(context: &Context, file: &Path) -> Done {
+    let store = SqliteStore::open(file, context.store_options()).map_err(|e| unfit(e, file))?;
+    store.check().map_err(|e| unfit(e, file))?;
+    let locked = LockedVault::find(&store, &context.random).map_err(|e| unfit(e, file))?;
     let remembered =
         MemoryFile::of(context, &locked.vault_id()).load(locked.pin(), &context.printer);
     // A backup is older than the vault; that is what it is for.
@@ -113,25 +110,44 @@ fn verify(context: &Context, file: &std::path::Path) -> Done {
         }))?;
     } else {
         context.printer.line(format_args!(
-            "{} entries, {} earlier versions, epoch {}",
-            report.entries,
-            report.versions,
+            "{}, {}, epoch {}",
+            counted(report.entries, "entry", "entries"),
+            counted(report.versions, "earlier version", "earlier versions"),
             snapshot.epoch()
         ))?;
     }
     if !report.faults.is_empty() {
-        let fact = format!("{} things are wrong with the backup", report.faults.len());
-        return Err(Failure::new(Exit::Tampered, "tampered", fact));
+        let wrong = counted(report.faults.len() as u64, "thing is wrong", "things are wrong");
+        let fact = format!("{wrong} with the backup");
+        return Err(Failure::new(Exit::Tampered, "tampered", fact).hint(ANOTHER));
     }
     match behind {
         Some(0) => context.printer.note("the backup is sound and as new as what was seen here"),
-        Some(n) => context
-            .printer
-            .note(format_args!("the backup is sound; the vault has seen {n} commits since")),
+        Some(n) => context.printer.note(format_args!(
+            "the backup is sound; the vault has seen {} since",
+            counted(n, "commit", "commits")
+        )),
         None => context.printer.note("the backup is sound"),
     }
     Ok(Exit::Done)
 }
+
+/// A backup that is none, or damaged, is not mended by restoring a backup.
+fn unfit(error: impl Into<Failure>, file: &Path) -> Failure {
+    let failure = error.into();
+    let hint = match failure.code {
+        "damaged" | "tampered" => ANOTHER,
+        "no-vault" => {
+            return Failure::new(Exit::Missing, "no-backup", "there is no backup here")
+                .about(file.display())
+                .hint("`bulla backup create FILE` makes one of a vault");
+        }
+        _ => return failure.about(file.display()),
+    };
+    Failure { hints: vec![hint.to_owned()], ..failure }.about(file.display())
+}
+
+const ANOTHER: &str = "this file is no backup of bulla's, or it is damaged: take another one";
 
 fn adopt(context: &Context, args: &AdoptArgs) -> Done {
     let store = context.store()?;

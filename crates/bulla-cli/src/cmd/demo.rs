@@ -11,6 +11,7 @@ use super::Done;
 use super::{adopt, render};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::printer::counted;
 use crate::session::with_vault;
 use crate::unlock;
 
@@ -171,7 +172,10 @@ impl Demo<'_> {
         })?;
         for (path, rendering) in paths.iter().zip(&renderings) {
             let (path, values) = (path.display(), rendering.values.len());
-            self.detail(format_args!("{path}: {values} values placed"))?;
+            self.detail(format_args!(
+                "{path}: {} placed",
+                counted(values as u64, "value", "values")
+            ))?;
         }
         self.detail("some of its lines:")?;
         for line in render::masked(&renderings[0], self.args.reveal).lines() {

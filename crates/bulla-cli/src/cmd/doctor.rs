@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 use crate::memory::MemoryFile;
+use crate::printer::counted;
 use crate::{env, kernel};
 
 /// What one look came to.
@@ -66,8 +67,10 @@ fn vault(context: &Context) -> Finding {
             locked.slots().filter(|(_, s)| matches!(s, SlotSort::Passphrase(_))).count();
         let identities = locked.slots().count() - passphrases;
         Ok(format!(
-            "{} is well-formed: {passphrases} passphrase and {identities} identity slots (`bulla fsck` verifies what is in it)",
-            path.display()
+            "{} is well-formed, with {} and {} (`bulla fsck` verifies what is in it)",
+            path.display(),
+            counted(passphrases as u64, "passphrase slot", "passphrase slots"),
+            counted(identities as u64, "identity slot", "identity slots")
         ))
     };
     look().map_or_else(Finding::Wrong, Finding::Fine)

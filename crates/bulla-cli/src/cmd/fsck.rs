@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::printer::counted;
 use crate::progress::Progress;
 use crate::session::with_vault;
 
@@ -34,8 +35,10 @@ pub(crate) fn run(context: &Context) -> Done {
         }))?;
     } else {
         context.printer.line(format_args!(
-            "{} entries, {} marks of removed ones, {} earlier versions",
-            report.entries, report.removed, report.versions
+            "{}, {}, {}",
+            counted(report.entries, "entry", "entries"),
+            counted(report.removed, "mark of a removed one", "marks of removed ones"),
+            counted(report.versions, "earlier version", "earlier versions")
         ))?;
     }
     if report.faults.is_empty() {
@@ -53,7 +56,8 @@ pub(crate) fn run(context: &Context) -> Done {
             }
         }
     }
-    let fact = format!("{} things are wrong with the vault", report.faults.len());
+    let wrong = counted(report.faults.len() as u64, "thing is wrong", "things are wrong");
+    let fact = format!("{wrong} with the vault");
     Err(Failure::new(Exit::Tampered, "tampered", fact)
         .hint("keep this copy to look at, and restore a backup"))
 }

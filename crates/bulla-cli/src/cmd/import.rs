@@ -11,12 +11,15 @@ use super::target::entry_name;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::read_at_most;
+use crate::printer::counted;
 use crate::progress::Progress;
 use crate::session::with_vault;
 
 mod dotenv;
 mod google;
 pub(crate) mod lines;
+
+use lines::Lines;
 
 #[derive(clap::Args)]
 pub(crate) struct ImportArgs {
@@ -81,25 +84,19 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Done {
 
 fn import_lines(context: &Context, args: &ImportArgs) -> Done {
     with_vault(context, |vault| {
+        // Nobody else's writing has to wait for what is still on its way in a pipe.
+        let lines = Lines::read(&args.file, &|name| vault.entry_id(name))?;
+        if lines.go_on() {
+            context.printer.note(
+                "note: this is more than 64 MiB, so nobody else can write until its end has come",
+            );
+        }
         let mut import = Import::new(context, vault.write(context.stamp(None))?, args.replace);
         let progress = Progress::new("importing", context.printer.quiet);
-        if args.file.is_file() {
-            lines::each_in_order(
-                &args.file,
-                &|name| vault.entry_id(name),
-                &mut |done, total, name, entry| {
-                    progress.at(done, total);
-                    import.one(name, entry)
-                },
-            )?;
-        } else {
-            let mut done = 0;
-            lines::each(&args.file, &mut |name, entry| {
-                done += 1;
-                progress.at(done, 0);
-                import.one(name, entry)
-            })?;
-        }
+        lines.each(&mut |done, total, name, entry| {
+            progress.at(done, total);
+            import.one(name, entry)
+        })?;
         drop(progress);
         import.commit()
     })?;
@@ -113,22 +110,38 @@ struct Import<'a> {
     replace: bool,
     written: u64,
     unchanged: u64,
+    /// The last entry, and the version that it is at.
+    last: Option<(EntryName, u64)>,
     conflicts: Vec<EntryName>,
 }
 
 impl<'a> Import<'a> {
     fn new(context: &'a Context, batch: bulla_vault::Batch<'a>, replace: bool) -> Self {
-        Self { context, batch, replace, written: 0, unchanged: 0, conflicts: Vec::new() }
+        Self {
+            context,
+            batch,
+            replace,
+            written: 0,
+            unchanged: 0,
+            last: None,
+            conflicts: Vec::new(),
+        }
     }
 
     fn one(&mut self, name: EntryName, entry: Entry) -> Result<(), Failure> {
         let there = self.batch.find(&name)?;
+        let version = there.as_ref().map_or(0, |there| there.version);
         match there.as_ref().and_then(|version| version.live()) {
-            Some(there) if there.same_as(&entry) => self.unchanged += 1,
+            Some(there) if there.same_as(&entry) => {
+                self.unchanged += 1;
+                self.last = Some((name, version));
+            }
             Some(_) if !self.replace => self.conflicts.push(name),
             _ => {
-                self.batch.put(&name, entry, None).map_err(|e| Failure::from(e).about(&name))?;
+                let put = self.batch.put(&name, entry, None);
+                let version = put.map_err(|error| Failure::from(error).about(&name))?;
                 self.written += 1;
+                self.last = Some((name, version));
             }
         }
         Ok(())
@@ -144,14 +157,23 @@ impl<'a> Import<'a> {
                 .hint("nothing was imported; --replace makes new versions of them"));
         }
         self.batch.commit()?;
-        let Self { written, unchanged, context, .. } = self;
+        let Self { written, unchanged, last, context, .. } = self;
+        let only = last.filter(|_| written + unchanged == 1);
         if context.printer.json {
-            return context.printer.value(&json!({"written": written, "unchanged": unchanged}));
+            let mut json = json!({"written": written, "unchanged": unchanged});
+            if let Some((name, version)) = only {
+                json["entry"] = name.as_str().into();
+                json["version"] = version.into();
+            }
+            return context.printer.value(&json);
         }
-        let unchanged =
-            if unchanged == 0 { String::new() } else { format!(", {unchanged} unchanged") };
-        let plural = if written == 1 { "entry" } else { "entries" };
-        context.printer.note(format_args!("{written} {plural} written{unchanged}"));
+        let written = counted(written, "entry", "entries");
+        context.printer.note(match only {
+            Some((name, version)) if unchanged == 0 => format!("{name} is at version {version}"),
+            Some((name, version)) => format!("{name} is unchanged at version {version}"),
+            None if unchanged == 0 => format!("{written} written"),
+            None => format!("{written} written, {unchanged} unchanged"),
+        });
         Ok(())
     }
 }

@@ -26,7 +26,9 @@ pub(crate) fn run(context: &Context, args: &PasswdArgs) -> Done {
         }
         if !tty::is_there() {
             let fact = "there is no terminal to ask for the new passphrase on";
-            return Err(Failure::new(Exit::Usage, "no-terminal", fact));
+            return Err(Failure::new(Exit::Usage, "no-terminal", fact).hint(
+                "run it on a terminal; the old passphrase may come from a file all the same",
+            ));
         }
         let passphrase = prompt::new_passphrase("the vault")?;
         vault.change_passphrase(&passphrase, args.kdf.chosen()?, context.stamp(None))?;

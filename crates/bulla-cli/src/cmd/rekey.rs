@@ -1,6 +1,6 @@
 //! `bulla rekey` and `bulla slot rm`: a new vault key.
 
-use bulla_vault::{OwnSlot, RekeyStep, SlotInfo, SlotSort, Vault};
+use bulla_vault::{OwnSlot, RekeyStep, SlotInfo, SlotSort, Snapshot, Vault};
 use serde_json::json;
 
 use super::Done;
@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::kernel;
 use crate::memory::MemoryFile;
+use crate::printer::counted;
 use crate::progress::Progress;
 use crate::session::with_proof;
 use crate::unlock::{OpenedBy, Proof};
@@ -46,29 +47,66 @@ pub(crate) fn remove_slot(
     confirm: &Confirm,
 ) -> Done {
     with_proof(context, Proof::Fresh, |vault, by| {
-        let (slot, readable) = {
+        let (slots, readable) = {
             let snapshot = vault.read()?;
-            let slots = snapshot.slots()?;
-            let slot = slots
-                .into_iter()
-                .find(|slot| slot.label == label)
-                .ok_or_else(|| Failure::from(bulla_vault::SlotError::Missing).about(label))?;
-            let mut readable = Vec::new();
-            snapshot.each::<Failure>(&mut |version| {
-                if let Some(entry) = version.live() {
-                    let versions = version.kept.len() + 1;
-                    readable.push((version.name.to_string(), entry.kind().as_str(), versions));
-                }
-                Ok(())
-            })?;
-            readable.sort();
-            (slot, readable)
+            (snapshot.slots()?, readable(&snapshot)?)
         };
+        let slot = slots
+            .iter()
+            .find(|slot| slot.label == label)
+            .ok_or_else(|| Failure::from(bulla_vault::SlotError::Missing).about(label))?;
         confirm.dropping(context, vault, Some(label))?;
         rekey(context, vault, by, Some(label), kdf)?;
-        worklist(context, &slot, &readable)?;
-        Ok(Exit::Done)
+        let listed = worklist(context, slot, &readable);
+        // Behind the list, which may be long.
+        for twin in twins(&slots, slot) {
+            context.printer.warn(format_args!(
+                "slot `{twin}` opens with the same identity, so its holder still reads everything; remove it too"
+            ));
+        }
+        listed.map(|()| Exit::Done)
     })
+}
+
+/// An entry that the holder of a slot could read.
+struct Readable {
+    name: String,
+    kind: &'static str,
+    versions: usize,
+    /// Only earlier versions are left of it.
+    removed: bool,
+}
+
+/// Everything that the vault holds, by name. Earlier versions are as readable as the newest ones, those
+/// of removed entries too.
+fn readable(snapshot: &Snapshot<'_>) -> Result<Vec<Readable>, Failure> {
+    let mut found = Vec::new();
+    snapshot.each::<Failure>(&mut |version| {
+        let kept = version.kept.len();
+        let name = version.name.to_string();
+        if let Some(entry) = version.live() {
+            let (kind, versions) = (entry.kind().as_str(), kept + 1);
+            found.push(Readable { name, kind, versions, removed: false });
+        } else if let Some(&last) = version.kept.last() {
+            let last = snapshot.find_version(&version.name, last)?;
+            let kind = last.as_ref().and_then(|last| last.live()).map_or("", |e| e.kind().as_str());
+            found.push(Readable { name, kind, versions: kept, removed: true });
+        }
+        Ok(())
+    })?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// The labels of other slots that open with the identity of `slot`. No new ones are made, but a vault may
+/// have them from before.
+fn twins<'s>(slots: &'s [SlotInfo], slot: &SlotInfo) -> Vec<&'s str> {
+    slots
+        .iter()
+        .filter(|other| other.id != slot.id)
+        .filter(|other| other.recipient.is_some() && other.recipient == slot.recipient)
+        .map(|other| other.label.as_str())
+        .collect()
 }
 
 impl Confirm {
@@ -143,15 +181,12 @@ fn rekey(
     Ok(())
 }
 
-fn worklist(
-    context: &Context,
-    slot: &SlotInfo,
-    readable: &[(String, &'static str, usize)],
-) -> Result<(), Failure> {
+fn worklist(context: &Context, slot: &SlotInfo, readable: &[Readable]) -> Result<(), Failure> {
     if context.printer.json {
-        for (name, kind, versions) in readable {
-            let value = json!({"entry": name, "kind": kind, "versions": versions});
-            context.printer.value(&value)?;
+        for Readable { name, kind, versions, removed } in readable {
+            context.printer.value(&json!({
+                "entry": name, "kind": kind, "versions": versions, "removed": removed,
+            }))?;
         }
         return Ok(());
     }
@@ -159,10 +194,36 @@ fn worklist(
         "the holder of `{}` could read all of this, and may have kept a copy; replace what matters at its source:",
         slot.label
     ));
-    for (name, kind, versions) in readable {
-        let versions =
-            if *versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") };
-        context.printer.line(format_args!("{name}  ({kind}, {versions})"))?;
+    for Readable { name, kind, versions, removed } in readable {
+        let versions = counted(*versions as u64, "version", "versions");
+        let removed = if *removed { ", removed" } else { "" };
+        context.printer.line(format_args!("{name}  ({kind}, {versions}{removed})"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla_vault::{Identity, SystemRandom};
+
+    use super::*;
+
+    #[test]
+    fn an_identity_with_two_slots_of_old_is_noticed() {
+        let recipient = || Some(Identity::generate(&SystemRandom).unwrap().recipient());
+        let (one, two) = (recipient(), recipient());
+        let slots: Vec<_> = [("a", &one), ("b", &two), ("c", &one), ("d", &None), ("e", &None)]
+            .into_iter()
+            .zip(1..)
+            .map(|((label, recipient), id)| SlotInfo {
+                id: [id; 8],
+                label: label.to_owned(),
+                sort: SlotSort::Identity,
+                recipient: recipient.clone(),
+                added: 0,
+            })
+            .collect();
+        assert_eq!(twins(&slots, &slots[0]), ["c"]);
+        assert!(twins(&slots, &slots[1]).is_empty() && twins(&slots, &slots[3]).is_empty());
+    }
 }

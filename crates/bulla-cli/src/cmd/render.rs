@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use bulla_resolve::{
     FailureKind, Format, Kind, Problem, Rendering, Rule, Target, Template, read_template, write_all,
 };
-
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use zeroize::Zeroizing;
 
 use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::read_at_most;
+use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
 use crate::unlock;
@@ -43,7 +44,7 @@ pub(crate) struct RenderArgs {
 #[derive(clap::Args)]
 pub(crate) struct Reading {
     /// The format of the templates [default: by name and content]
-    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub(crate) format: Option<Format>,
     /// Go on in spite of findings of this rule, such as literal-secret
     #[arg(long, value_name = "RULE", value_parser = rule)]
@@ -80,9 +81,12 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         return Ok(Exit::Done);
     }
     write(context, args, &jobs, &renderings)?;
-    let plural = if jobs.len() == 1 { "file" } else { "files" };
     let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
-    context.printer.note(format_args!("{} {plural} rendered, {values} values placed", jobs.len()));
+    context.printer.note(format_args!(
+        "{} rendered, {} placed",
+        counted(jobs.len() as u64, "file", "files"),
+        counted(values as u64, "value", "values")
+    ));
     Ok(Exit::Done)
 }
 
@@ -328,11 +332,11 @@ fn mode(text: &str) -> Result<u32, &'static str> {
     if mode & !0o644 == 0 && mode & 0o400 != 0 { Ok(mode) } else { Err(WRONG) }
 }
 
-pub(crate) fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| {
-        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("the formats are {}", names.join(", "))
-    })
+/// The formats by name, for the help and completions too.
+pub(crate) fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = Format::ALL.iter().map(|format| format.name());
+    PossibleValuesParser::new(names)
+        .map(|name| Format::named(&name).expect("only names of formats are possible"))
 }
 
 fn rule(text: &str) -> Result<Rule, String> {

@@ -36,6 +36,7 @@ pub(crate) fn run(context: &Context, args: &RevertArgs) -> Done {
         let wanted = wanted.or(newest.kept.last().copied()).ok_or_else(|| {
             let fact = format!("no earlier version of `{name}` is kept");
             Failure::new(Exit::Missing, "missing-version", fact)
+                .hint(format_args!("`bulla log {name}` lists the versions"))
         })?;
         drop(snapshot);
         let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;

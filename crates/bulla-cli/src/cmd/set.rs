@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bulla_resolve::looks_secret;
 use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
 use serde_json::json;
 
@@ -23,11 +24,11 @@ pub(crate) struct SetArgs {
     #[command(flatten)]
     nothing_more: NoSecrets,
 
-    /// Read the value from this file, exactly as it is
+    /// Read the value from this file, exactly as it is; an empty one is refused
     #[arg(long, value_name = "FILE", conflicts_with = "exact")]
     from_file: Option<PathBuf>,
 
-    /// Read the value from standard input and keep a newline at its end
+    /// Read the value from standard input as it comes: with a newline at its end, or even empty
     #[arg(long)]
     exact: bool,
 
@@ -58,12 +59,16 @@ pub(crate) struct SetArgs {
 
 pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
     if !args.nothing_more.surplus.is_empty() {
-        return Err(Failure::usage("a value is never given as an argument")
-            .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: change it"));
+        return Err(typed("a value is never given as an argument"));
+    }
+    if [Some(&args.entry), args.field.as_ref()].into_iter().flatten().any(|n| looks_secret(n)) {
+        return Err(typed("what stands in the place of a name looks like a secret")
+            .hint("if it is a name all the same, give it as bulla://ENTRY/FIELD"));
     }
     let target = Target::parse(&args.entry, args.field.as_deref())?;
     if target.version.is_some() {
-        return Err(Failure::usage("a version that was written cannot be changed"));
+        return Err(Failure::usage("a version that was written cannot be changed")
+            .hint("without @vN the value becomes the next version"));
     }
     let public =
         args.public.iter().map(|text| public_field(text)).collect::<Result<Vec<_>, _>>()?;
@@ -132,6 +137,12 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
     })
 }
 
+/// A secret was typed, which is not repeated.
+fn typed(fact: &str) -> Failure {
+    Failure::usage(fact)
+        .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: change it")
+}
+
 struct Changes<'a> {
     field: Option<FieldName>,
     value: Option<Secret>,
@@ -152,7 +163,8 @@ impl Changes<'_> {
         for field in removed {
             if !entry.remove(field) {
                 let fact = format!("`{name}` has no field `{field}`");
-                return Err(Failure::new(Exit::Missing, "missing-field", fact));
+                return Err(Failure::new(Exit::Missing, "missing-field", fact)
+                    .hint(format_args!("`bulla show {name}` lists its fields")));
             }
             unchanged = false;
         }
@@ -216,6 +228,10 @@ fn public_field(text: &str) -> Result<(FieldName, String), Failure> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| Failure::usage("a public field is given as FIELD=VALUE"))?;
+    if looks_secret(name) || looks_secret(value) {
+        return Err(typed("a field that is to be public looks like a secret")
+            .hint("a field that was piped in is a secret one; `bulla import` takes public ones of every form"));
+    }
     Ok((field_name(name)?, value.to_owned()))
 }
 

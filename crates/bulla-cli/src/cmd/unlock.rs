@@ -19,7 +19,8 @@ pub(crate) fn run(context: &Context, args: &UnlockArgs) -> Done {
         kernel::keep(&vault.id(), &vault.key(), args.time as usize)?;
         if kernel::find(&vault.id()).is_none() {
             let fact = "the kernel took the key and does not give it back";
-            return Err(Failure::new(Exit::Failed, "kernel-keyring", fact));
+            return Err(Failure::new(Exit::Failed, "kernel-keyring", fact)
+                .hint("give the passphrase or an identity to each command instead"));
         }
         context.printer.note(format_args!(
             "open for {} in this login session; `bulla lock` ends it",

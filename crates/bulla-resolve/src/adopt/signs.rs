@@ -24,6 +24,15 @@ pub(super) fn is_secret_value(value: &str) -> bool {
     is_private_key(value) || is_signed_token(value) || is_entra_secret(value)
 }
 
+/// Whether a text has the shape of a secret, so that it should not stand where a name or something
+/// public belongs. It misses secrets rather than take a name such as `npm_registry_token` for one.
+#[must_use]
+pub fn looks_secret(text: &str) -> bool {
+    let is_words = |text: &str| !text.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let is_name = TOKEN_PREFIXES.iter().filter_map(|p| text.strip_prefix(p)).any(is_words);
+    (is_secret_value(text) || password_in_url(text).is_some()) && !is_name
+}
+
 /// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let variable = |name: &str| {
@@ -230,6 +239,12 @@ mod tests {
             "postgres://u:@h",
         ] {
             assert!(!is_secret_value(value) && password_in_url(value).is_none(), "{value}");
+        }
+        for text in ["GOCSPX-abcdefg1", "npm_abcdefghijkL", "postgres://u:p@h/d"] {
+            assert!(looks_secret(text), "{text}");
+        }
+        for text in ["npm_registry_token", "pypi-password", "client-secret", "bulla://a@b/c"] {
+            assert!(!looks_secret(text), "{text}");
         }
         for value in ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>"] {
             assert!(is_placeholder(value), "{value}");

@@ -13,7 +13,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
+use crate::expression::UNQUOTED;
 use crate::problem::Rule;
+use crate::reference::SCHEME;
 
 pub(super) struct Yaml;
 
@@ -24,10 +26,13 @@ impl Syntax for Yaml {
         let mut place = Cursor::new(text);
         let mut nodes = Nodes::default();
         for event in Parser::new_from_str(text) {
-            let (event, marks) = event.map_err(|error| Malformed {
-                at: bom + place.byte(error.marker().index()),
-                rule: Rule::Malformed,
-                what: "the file is no YAML here",
+            let (event, marks) = event.map_err(|error| {
+                let at = place.byte(error.marker().index());
+                let (at, what) = match unquoted_braces(text, at) {
+                    Some(braces) => (braces, UNQUOTED),
+                    None => (at, "the file is no YAML here"),
+                };
+                Malformed { at: bom + at, rule: Rule::Malformed, what }
             })?;
             match event {
                 Event::Scalar(decoded, style, anchor, tag) => {
@@ -274,6 +279,19 @@ fn block_start(text: &str, content: usize) -> usize {
         return header.map_or(content, |at| start + at);
     }
     content
+}
+
+/// Where a value begins with a reference in braces that are not quoted, in the line of `at` or in the
+/// one above: what stands behind such braces is no YAML.
+fn unquoted_braces(text: &str, at: usize) -> Option<usize> {
+    let above = text[..at].rfind('\n').and_then(|end| text[..end].rfind('\n'));
+    let start = above.map_or(0, |end| end + 1);
+    let lines = &text[start..at + text[at..].find('\n').unwrap_or(text.len() - at)];
+    lines.rmatch_indices("{{").map(|(braces, _)| start + braces).find(|&braces| {
+        let before = text[..braces].trim_end_matches([' ', '\t']);
+        text[braces + 2..].trim_start_matches([' ', '\t']).starts_with(SCHEME)
+            && before.ends_with([':', '-', '[', ',', '\n'])
+    })
 }
 
 /// Turns the parser's offsets in characters into offsets in bytes.

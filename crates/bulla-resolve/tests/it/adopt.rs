@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use bulla_resolve::{
-    Adoption, Answer, EntryKind, Format, Left, Reference, Rule, Secret, Source, Stays, Template,
-    render,
+    Adoption, Answer, EntryKind, Format, Left, RefPart, Reference, Rule, Secret, Source, Stays,
+    Template, render,
 };
 use proptest::prelude::*;
 
@@ -108,7 +108,7 @@ impl Source for Values {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
         let answer = |reference: &Reference| match self.0.get(reference) {
             Some(value) => Answer::Value { secret: Secret::copied_from(value), version: 1 },
-            None => Answer::Missing { nearest: Vec::new() },
+            None => Answer::Missing { part: RefPart::Entry, nearest: Vec::new() },
         };
         wanted.iter().map(answer).collect()
     }

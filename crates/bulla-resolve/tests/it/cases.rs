@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bulla_resolve::{Answer, Format, Reference, Rule, Secret, Source, Template, render};
+use bulla_resolve::{Answer, Format, RefPart, Reference, Rule, Secret, Source, Template, render};
 
 #[test]
 fn every_case_holds() {
@@ -150,7 +150,8 @@ impl Source for Values {
                 }),
                 None => {
                     let near = |known: &&String| known[..3.min(known.len())] == name[..3];
-                    Answer::Missing { nearest: self.0.keys().filter(near).cloned().collect() }
+                    let nearest = self.0.keys().filter(near).cloned().collect();
+                    Answer::Missing { part: RefPart::Entry, nearest }
                 }
             }
         };

@@ -190,7 +190,7 @@ fn stage_of_open(error: &OpenError) -> String {
         OpenError::OtherPin { .. } => "other-pin",
         OpenError::Rekeyed => "rekeyed",
         OpenError::Restored => "restored",
-        OpenError::RolledBack { .. } => "rolled-back",
+        OpenError::RolledBack { .. } | OpenError::TooOld { .. } => "rolled-back",
         OpenError::Tampered(part) => return stage_of_part(*part).to_owned(),
         OpenError::UnknownPin { .. } => "unknown-pin",
         OpenError::Unsupported { .. } => "unsupported",

@@ -34,7 +34,7 @@ fn an_older_state_is_refused_by_who_remembers() {
     assert!(matches!(shown, OpenError::RolledBack { seen: 3, found: 2 }), "{shown}");
     let pipeline = Expect { min_epoch: Some(3), ..Expect::default() };
     let shown = opened(&*yesterday, &key, &pipeline).err().unwrap();
-    assert!(matches!(shown, OpenError::RolledBack { seen: 3, found: 2 }), "{shown}");
+    assert!(matches!(shown, OpenError::TooOld { least: 3, found: 2 }), "{shown}");
     assert!(opened(&*store, &key, &pipeline).is_ok());
 
     // Who has never seen the vault can be shown an old state of it, but a true one.

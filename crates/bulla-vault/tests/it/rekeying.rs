@@ -232,8 +232,10 @@ fn slots_have_labels_and_bounds() {
     let identity = Identity::generate(&SystemRandom).unwrap();
     let store = MemoryStore::new();
     let vault = create_for(&store, &identity);
-    let recipient = identity.recipient();
-    let add = |label: &str| vault.add_slot(label, &NewSlot::Recipient(&recipient), at(2));
+    let add = |label: &str| {
+        let recipient = Identity::generate(&SystemRandom).unwrap().recipient();
+        vault.add_slot(label, &NewSlot::Recipient(&recipient), at(2))
+    };
     for label in ["", "a\nb", &"x".repeat(65)] {
         assert!(matches!(add(label), Err(SlotError::Label)), "{label:?}");
     }
@@ -244,6 +246,24 @@ fn slots_have_labels_and_bounds() {
     assert!(matches!(add("one more"), Err(SlotError::Full)));
     assert_eq!(vault.read().unwrap().slots().unwrap().len(), 32);
     assert_eq!(sound_contents(&vault).len(), 0);
+}
+
+/// One identity could have two slots: removing one took nothing from its holder.
+#[test]
+fn an_identity_has_one_slot() {
+    let identity = Identity::generate(&SystemRandom).unwrap();
+    let store = MemoryStore::new();
+    let mut vault = create_for(&store, &identity);
+    let friend = Identity::generate(&SystemRandom).unwrap().recipient();
+    let slot = NewSlot::Recipient(&friend);
+    vault.add_slot("friend", &slot, at(2)).unwrap();
+    let refused = vault.add_slot("again", &slot, at(3));
+    assert!(matches!(refused, Err(SlotError::SameRecipient(label)) if label == "friend"));
+    let own = vault.add_slot("again", &NewSlot::Recipient(&identity.recipient()), at(3));
+    assert!(matches!(own, Err(SlotError::SameRecipient(label)) if label == "owner"));
+
+    vault.rekey(&OwnSlot::Identity, Some("friend"), at(4), &mut |_, _| {}).unwrap();
+    vault.add_slot("again", &slot, at(5)).unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 use super::malformed;
 use crate::failure::Failure;
+use crate::files::open_regular;
 
 /// The longest line, in bytes: an entry of 16 MiB in base64, with room for its names.
 const MAX_LINE: u64 = 24 << 20;
@@ -105,51 +106,126 @@ fn secret() -> Cow<'static, str> {
     Kind::Secret.as_str().into()
 }
 
-/// Reads a file line by line and hands its entries to `take`.
-pub(super) fn each(
-    path: &Path,
-    take: &mut dyn FnMut(EntryName, Entry) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let reader: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?)
-    };
-    each_line(path, reader, &mut |_, number, line| {
-        let at = |failure: Failure| failure.about(place(path, number));
-        let (name, entry) = parse(line).map_err(at)?;
-        take(name, entry).map_err(at)
-    })
+/// Entries of a file or a stream, looked at before anything is written: to find what is wrong with them,
+/// and the order in which the store likes to be written.
+pub(super) struct Lines<'p> {
+    path: &'p Path,
+    /// Offset, length and number of each line, in that order.
+    places: Vec<(u64, usize, usize)>,
+    again: Again,
+    /// What of a stream was not read ahead.
+    rest: Option<Reader<'p>>,
 }
 
-/// The same for a file that is read twice: first as a whole, to find the order in which the store
-/// likes to be written, then in that order.
-pub(super) fn each_in_order<K: Ord>(
-    path: &Path,
-    order: &dyn Fn(&EntryName) -> K,
-    take: &mut dyn FnMut(u64, u64, EntryName, Entry) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let failed = |error| Failure::file("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut places = Vec::new();
-    each_line(path, &file, &mut |start, number, line| {
-        let (name, _) = parse(line).map_err(|failure| failure.about(place(path, number)))?;
-        places.push((order(&name), start, line.len(), number));
-        Ok(())
-    })?;
-    places.sort_unstable();
-    let mut line = Zeroizing::new(Vec::new());
-    let total = places.len() as u64;
-    for (done, (_, start, length, number)) in (1..).zip(places) {
-        line.resize(length, 0);
-        file.seek(SeekFrom::Start(start))
-            .and_then(|_| file.read_exact(&mut line))
-            .map_err(failed)?;
-        let at = |failure: Failure| failure.about(place(path, number));
-        let (name, entry) = parse(&line).map_err(at)?;
-        take(done, total, name, entry).map_err(at)?;
+/// Where lines are read for the second time.
+enum Again {
+    File(File),
+    Memory(Zeroizing<Vec<u8>>),
+}
+
+/// How much of a stream is read ahead and kept, in bytes.
+const AHEAD: usize = 64 << 20;
+
+impl<'p> Lines<'p> {
+    /// Looks at all lines of a file, or at those in the first 64 MiB of a stream.
+    pub(super) fn read<K: Ord>(
+        path: &'p Path,
+        order: &dyn Fn(&EntryName) -> K,
+    ) -> Result<Self, Failure> {
+        let failed = |error| Failure::file("read", path, &error);
+        let mut found = Vec::new();
+        let mut look = |start, number, line: &[u8]| {
+            let (name, _) = parse(line).map_err(|failure| failure.about(place(path, number)))?;
+            found.push((order(&name), (start, line.len(), number)));
+            Ok::<_, Failure>(())
+        };
+        let file =
+            if path == Path::new("-") { None } else { open_regular(path).map_err(failed)? };
+        let (again, rest) = if let Some(file) = file {
+            let mut reader = Reader::new(path, Box::new(file.try_clone().map_err(failed)?));
+            while let Some((start, number, line)) = reader.next()? {
+                look(start, number, line)?;
+            }
+            (Again::File(file), None)
+        } else {
+            let mut reader = if path == Path::new("-") {
+                Reader::new(path, Box::new(io::stdin().lock()))
+            } else {
+                Reader::new(path, Box::new(File::open(path).map_err(failed)?))
+            };
+            let mut ahead = Zeroizing::new(Vec::new());
+            let rest = loop {
+                if ahead.len() >= AHEAD {
+                    break Some(reader);
+                }
+                let Some((_, number, line)) = reader.next()? else { break None };
+                look(ahead.len() as u64, number, line)?;
+                append(&mut ahead, line);
+            };
+            (Again::Memory(ahead), rest)
+        };
+        found.sort_unstable();
+        let places = found.into_iter().map(|(_, place)| place).collect();
+        Ok(Self { path, places, again, rest })
     }
-    Ok(())
+
+    /// Whether there may be more than was read ahead.
+    pub(super) fn go_on(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Hands all entries to `take`, with how many it has got and how many there are; 0 if that is not
+    /// known.
+    pub(super) fn each(
+        self,
+        take: &mut dyn FnMut(u64, u64, EntryName, Entry) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Self { path, places, again, rest } = self;
+        let total = if rest.is_some() { 0 } else { places.len() as u64 };
+        let mut done = 0;
+        let mut take = |number: usize, line: &[u8]| {
+            let at = |failure: Failure| failure.about(place(path, number));
+            let (name, entry) = parse(line).map_err(at)?;
+            done += 1;
+            take(done, total, name, entry).map_err(at)
+        };
+        match again {
+            Again::Memory(ahead) => {
+                for (start, length, number) in places {
+                    let start = usize::try_from(start).expect("it is an index into memory");
+                    take(number, &ahead[start..start + length])?;
+                }
+            }
+            Again::File(mut file) => {
+                let mut line = Zeroizing::new(Vec::new());
+                for (start, length, number) in places {
+                    line.resize(length, 0);
+                    file.seek(SeekFrom::Start(start))
+                        .and_then(|_| file.read_exact(&mut line))
+                        .map_err(|error| Failure::file("read", path, &error))?;
+                    take(number, &line)?;
+                }
+            }
+        }
+        if let Some(mut rest) = rest {
+            while let Some((_, number, line)) = rest.next()? {
+                take(number, line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds a line, wiping every buffer that was too small.
+fn append(ahead: &mut Zeroizing<Vec<u8>>, line: &[u8]) {
+    let needed = ahead.len() + line.len();
+    if needed > ahead.capacity() {
+        let capacity = needed.max((2 * ahead.capacity()).clamp(1 << 16, AHEAD));
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(ahead);
+        *ahead = larger;
+    }
+    ahead.extend_from_slice(line);
 }
 
 fn place(path: &Path, number: usize) -> String {
@@ -158,27 +234,41 @@ fn place(path: &Path, number: usize) -> String {
     format!("{path}:{number}")
 }
 
-/// What is called with the offset, the number and the bytes of a line.
-type VisitLine<'v> = dyn FnMut(u64, usize, &[u8]) -> Result<(), Failure> + 'v;
+/// The offset, the number and the bytes of a line.
+type Found<'a> = (u64, usize, &'a [u8]);
 
-/// Calls `visit` with the offset, the number and the bytes of each line that is not blank.
-fn each_line(path: &Path, reader: impl Read, visit: &mut VisitLine<'_>) -> Result<(), Failure> {
-    let mut reader = BufReader::with_capacity(1 << 16, reader);
-    let mut line = Zeroizing::new(Vec::with_capacity(1 << 16));
-    let mut start = 0;
-    for number in 1.. {
-        line.clear();
-        let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line);
-        let read = read.map_err(|error| Failure::file("read", path, &error))?;
-        if read == 0 {
-            break;
-        }
-        if !line.trim_ascii().is_empty() {
-            visit(start, number, &line)?;
-        }
-        start += read as u64;
+/// Reads lines one by one.
+struct Reader<'p> {
+    path: &'p Path,
+    from: BufReader<Box<dyn Read>>,
+    line: Zeroizing<Vec<u8>>,
+    start: u64,
+    number: usize,
+}
+
+impl<'p> Reader<'p> {
+    fn new(path: &'p Path, from: Box<dyn Read>) -> Self {
+        let from = BufReader::with_capacity(1 << 16, from);
+        Self { path, from, line: Zeroizing::new(Vec::with_capacity(1 << 16)), start: 0, number: 0 }
     }
-    Ok(())
+
+    /// The next line that is not blank.
+    fn next(&mut self) -> Result<Option<Found<'_>>, Failure> {
+        loop {
+            self.line.clear();
+            let read = (&mut self.from).take(MAX_LINE).read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| Failure::file("read", self.path, &error))?;
+            let start = self.start;
+            self.start += read as u64;
+            self.number += 1;
+            if read == 0 {
+                return Ok(None);
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(Some((start, self.number, &self.line)));
+            }
+        }
+    }
 }
 
 fn parse(line: &[u8]) -> Result<(EntryName, Entry), Failure> {
