@@ -100,7 +100,7 @@ impl Adoption {
             src: Zeroizing::new(src.to_vec()),
             format,
         };
-        adoption.leave_what_does_not_come_back();
+        adoption.leave_what_does_not_come_back(search.unclear);
         Ok(adoption)
     }
 
@@ -115,13 +115,14 @@ impl Adoption {
         if failed.is_empty() {
             return Ok(assembled.template.src);
         }
-        let pending = failed.into_iter().map(|number| self.stays(&self.finds[number])).collect();
+        let finds = failed.into_iter().map(|number| &self.finds[number]);
+        let pending = finds.map(|find| stays(find.span.start, &find.place)).collect();
         Err(locate(&self.name, &self.src, pending))
     }
 
-    /// Takes those out that do not come back. Twice, as without them others may read differently.
-    fn leave_what_does_not_come_back(&mut self) {
-        let mut pending = Vec::new();
+    /// Takes those out that do not come back, and tells them together with what is `pending`. Twice,
+    /// as without them others may read differently.
+    fn leave_what_does_not_come_back(&mut self, mut pending: Vec<Pending>) {
         loop {
             let suggested: Vec<_> = self.finds.iter().map(Find::reference).collect();
             let failed = self.check(&self.assemble(&suggested));
@@ -137,7 +138,7 @@ impl Adoption {
                     find.form = Form::Int;
                     self.finds.push(find);
                 } else {
-                    pending.push(self.stays(&find));
+                    pending.push(stays(find.span.start, &find.place));
                 }
             }
         }
@@ -147,14 +148,6 @@ impl Adoption {
         for (find, place) in self.finds.iter_mut().zip(places) {
             (find.line, find.column) = (place.line, place.column);
         }
-    }
-
-    fn stays(&self, find: &Find) -> Pending {
-        let what = format!(
-            "{} stays here in clear: the way it is written would not come back exactly",
-            escaped(&find.place)
-        );
-        Pending::new(find.span.start, Rule::LiteralSecret, what)
     }
 
     fn assemble(&self, references: &[Option<Reference>]) -> Assembled {
@@ -233,6 +226,14 @@ impl Find {
     }
 }
 
+fn stays(at: usize, place: &str) -> Pending {
+    let what = format!(
+        "{} stays here in clear: the way it is written would not come back exactly",
+        escaped(place)
+    );
+    Pending::new(at, Rule::LiteralSecret, what)
+}
+
 /// A template, and where each find stands in it.
 struct Assembled {
     template: Template,
@@ -246,6 +247,8 @@ struct Search<'a> {
     /// What entries are named after.
     stem: String,
     finds: Vec<Find>,
+    /// Secrets by their name whose value is not clear.
+    unclear: Vec<Pending>,
     /// Which find is the first of an entry and field, and how many values it has had.
     fields: BTreeMap<(String, String), (usize, usize)>,
     sections: Sections,
@@ -262,6 +265,7 @@ impl<'a> Search<'a> {
             format,
             stem: stem(name),
             finds: Vec::new(),
+            unclear: Vec::new(),
             fields: BTreeMap::new(),
             sections: Sections::default(),
             path: Vec::new(),
@@ -308,35 +312,48 @@ impl<'a> Search<'a> {
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
                 let known = self.format.is_genesys()
                     && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
-                if !referred && !known && !matches!(scalar.text, Text::Opaque) {
+                if !referred && !known {
                     self.value(scalar, text, named);
                 }
             }
         }
     }
 
-    fn value(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
-        let Ok(text) = std::str::from_utf8(text) else { return };
+    fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
         let Some((_, key)) = self.path.last() else { return };
-        // `null` and truth values, which JSON and YAML write without quotes.
-        let bare = scalar.span.len() == text.len()
-            && matches!(self.format, Format::Json | Format::Yaml)
-            && ["null", "~", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
-        let secret = (named && signs::is_secret_name(key)) || signs::is_secret_value(text);
-        if bare || !secret || signs::is_placeholder(text) {
+        let named = named && signs::is_secret_name(key);
+        let names = self.path.iter().map(|(_, name)| name.as_str());
+        if matches!(scalar.text, Text::Opaque) {
+            if named {
+                let place = names.collect::<Vec<_>>().join(".");
+                self.unclear.push(stays(scalar.span.start, &place));
+            }
+            return;
+        }
+        // Bytes that are no text can only be told by their name.
+        let text = std::str::from_utf8(bytes).ok();
+        // `null` and truth values, where they are written without quotes.
+        let bare = scalar.span.len() == bytes.len()
+            && matches!(self.format, Format::Json | Format::Jsonc | Format::Toml | Format::Yaml)
+            && [&b"null"[..], b"~", b"true", b"false"]
+                .iter()
+                .any(|w| bytes.eq_ignore_ascii_case(w));
+        let secret = named || text.is_some_and(signs::is_secret_value);
+        if bare || !secret || text.is_some_and(signs::is_placeholder) {
             return;
         }
         let field = segment(key);
         let around = self.path[..self.path.len() - 1].iter().map(|(_, name)| segment(name));
         let entry = [self.stem.clone()].into_iter().chain(around).collect::<Vec<_>>().join("/");
-        let place = self.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(".");
+        let place = names.collect::<Vec<_>>().join(".");
         let is_block = self.format == Format::Yaml
             && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
-        let line = text.strip_suffix('\n').filter(|_| is_block);
-        let find = (place, scalar.span.clone(), line.unwrap_or(text).as_bytes());
+        let line = bytes.strip_suffix(b"\n").filter(|_| is_block);
+        let find = (place, scalar.span.clone(), line.unwrap_or(bytes));
+        let number = self.finds.len();
         self.add(find, &entry, EntryKind::Secret, &field, false);
-        if let Some(find) = self.finds.last_mut().filter(|_| line.is_some()) {
-            find.form = Form::Line;
+        if let Some(find) = self.finds.get_mut(number) {
+            find.form = if line.is_some() { Form::Line } else { Form::Bare };
         }
     }
 

@@ -7,7 +7,10 @@ mod dotenv;
 mod genesys_ini;
 mod genesys_xml;
 mod json;
+mod jsonc;
+mod properties;
 mod text;
+mod toml;
 mod yaml;
 
 use std::ops::Range;
@@ -57,8 +60,14 @@ formats! {
     GenesysXml = "genesys-xml", genesys_xml::GenesysXml;
     /// JSON, strict.
     Json = "json", json::Json;
+    /// JSON with comments and trailing commas.
+    Jsonc = "jsonc", jsonc::Jsonc;
+    /// What `java.util.Properties` reads.
+    Properties = "properties", properties::Properties;
     /// Any text. References stand in braces only, and nothing is escaped.
     Text = "text", text::PlainText;
+    /// TOML 1.0 and 1.1.
+    Toml = "toml", toml::Toml;
     /// YAML 1.1 and 1.2, several documents included.
     Yaml = "yaml", yaml::Yaml;
 }
@@ -81,6 +90,9 @@ impl Format {
         let (stem, extension) = file.rsplit_once('.').unwrap_or((&file, ""));
         match extension {
             "json" => Some(Self::Json),
+            "jsonc" => Some(Self::Jsonc),
+            "properties" => Some(Self::Properties),
+            "toml" => Some(Self::Toml),
             "yaml" | "yml" => Some(Self::Yaml),
             // `.env`, `prod.env`
             "env" => Some(Self::Dotenv),

@@ -373,7 +373,7 @@ impl<'a> Reading<'a> {
         if expressions.is_empty() {
             return;
         }
-        let typed = expressions.iter().any(is_typed);
+        let typed = whole && is_typed(&expressions[0]);
         let mut segments = Vec::with_capacity(2 * expressions.len() + 1);
         let mut done = 0;
         let plain = |range: Range<usize>, segments: &mut Vec<Segment>| {

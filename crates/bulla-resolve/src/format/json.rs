@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr2, memmem};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
@@ -100,27 +100,31 @@ fn escape_with_slashes(text: &str, out: &mut Draft) {
     }
 }
 
-/// The string that begins at `at`, which is known to be closed.
-fn string(src: &[u8], at: usize) -> (Range<usize>, Text) {
+/// The end of the string that begins at `at`.
+pub(super) fn string_end(src: &[u8], at: usize) -> usize {
     let mut end = at + 1;
-    let mut escaped = false;
-    while let Some(found) = memchr2(b'"', b'\\', &src[end..]) {
+    while let Some(found) = src.get(end..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         end += found;
         if src[end] == b'"' {
-            break;
+            return end + 1;
         }
-        escaped = true;
         end += 2;
     }
-    let span = at..(end + 1).min(src.len());
-    let text = if escaped {
+    src.len()
+}
+
+/// The string that begins at `at`, which is known to be closed.
+fn string(src: &[u8], at: usize) -> (Range<usize>, Text) {
+    let span = at..string_end(src, at);
+    let inner = at + 1..span.end - 1;
+    let text = if memchr(b'\\', &src[inner.clone()]).is_some() {
         // What JSON allows and no string is: half of a surrogate pair.
         match serde_json::from_slice::<String>(&src[span.clone()]) {
             Ok(text) => Text::Decoded(Zeroizing::new(text.into_bytes())),
             Err(_) => Text::Opaque,
         }
     } else {
-        Text::Verbatim(at + 1..end)
+        Text::Verbatim(inner)
     };
     (span, text)
 }

@@ -137,6 +137,59 @@ proptest! {
     }
 
     #[test]
+    fn json_with_comments_comes_back(values in prop::collection::vec(value(), 1..6)) {
+        let mut file = String::from("// \"password\": \"x\"\n[");
+        for value in &values {
+            let text = serde_json::to_string(value).unwrap();
+            file += &format!("\n  {{ \"password\" /* : */ : {text}, // why\n }},");
+        }
+        assert_comes_back("app.jsonc", None, (file + "]").as_bytes());
+    }
+
+    #[test]
+    fn toml_comes_back(values in prop::collection::vec((value(), 0..5u8), 1..6), crlf: bool) {
+        let mut file = String::new();
+        for (value, style) in &values {
+            let raw = !value.contains(|c: char| c.is_ascii_control() || "'\"\\".contains(c));
+            let text = match style {
+                0 if raw => format!("'{value}'"),
+                1 if raw => format!("\"\"\"\n{value}\"\"\""),
+                2 if raw => format!("'''{value}\n'''"),
+                3 => value.len().to_string(),
+                // What JSON escapes, TOML reads alike.
+                _ => serde_json::to_string(value).unwrap().replace('\u{7f}', "\\u007F"),
+            };
+            file += &format!("[[a]] # why\npassword = {text}\nx = {{ token = {text} }}\n");
+        }
+        if crlf {
+            file = file.replace('\n', "\r\n");
+        }
+        assert_comes_back("app.toml", None, file.as_bytes());
+    }
+
+    #[test]
+    fn properties_come_back(
+        values in prop::collection::vec((value(), "[ \t]{0,2}[=: ][ \t]{0,2}(\\\\\n )?", any::<bool>()), 1..6),
+        crlf: bool,
+    ) {
+        let mut file = String::new();
+        for (number, (value, separator, escaped)) in values.iter().enumerate() {
+            // As Java writes them, or as they are.
+            let mut text = value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
+            if *escaped {
+                for mark in ["=", ":", "#", "!"] {
+                    text = text.replace(mark, &format!("\\{mark}"));
+                }
+            }
+            file += &format!("k{number}.password{separator}{text}\n");
+        }
+        if crlf {
+            file = file.replace('\n', "\r\n");
+        }
+        assert_comes_back("app.properties", None, file.as_bytes());
+    }
+
+    #[test]
     fn yaml_comes_back(values in prop::collection::vec((value(), 0..4u8), 1..6)) {
         let mut file = String::from("top:\n");
         for (value, style) in &values {
