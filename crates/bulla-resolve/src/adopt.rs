@@ -50,6 +50,8 @@ pub struct Find {
     pub value: Secret,
     span: Range<usize>,
     form: Form,
+    /// Whether it stands there in base64.
+    encoded: bool,
 }
 
 /// How the reference is written in the place of a find.
@@ -169,8 +171,8 @@ impl Adoption {
             };
             let parts = [Part::Plain(text.as_bytes())];
             let content = Content { parts: &parts, typed: false };
-            let syntax = self.format.syntax();
-            if syntax.encode(&self.src, find.span.clone(), &content, &mut out).is_err() {
+            let span = find.span.clone();
+            if self.format.place(&self.src, span, &content, find.encoded, &mut out).is_err() {
                 out.bytes.push(&self.src[find.span.clone()]);
             }
             spans.push(Some(start..out.bytes.len()));
@@ -213,8 +215,9 @@ impl Adoption {
         }
         let mut out = Output { bytes: Draft::default(), values: Vec::new() };
         let content = Content { parts: &parts, typed: place.typed };
-        let encoded = self.format.syntax().encode(&template.src, span.clone(), &content, &mut out);
-        encoded.is_ok() && out.bytes.bytes() == &self.src[find.span.clone()]
+        let placed =
+            self.format.place(&template.src, span.clone(), &content, place.encoded, &mut out);
+        placed.is_ok() && out.bytes.bytes() == &self.src[find.span.clone()]
     }
 }
 
@@ -280,7 +283,8 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         self.format.syntax().scan(src, &mut |scalar| {
-            let text = scalar.text.bytes(src);
+            let data = scalar.data(src);
+            let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
             let referred = memchr::memmem::find(text, SCHEME.as_bytes()).is_some();
             if self.format.is_genesys() {
                 self.sections.observe(src, number, &scalar, referred);
@@ -306,7 +310,7 @@ impl<'a> Search<'a> {
                 self.path.push((depth, String::from_utf8_lossy(text).into_owned()));
                 self.named = scalar.role == Role::Key;
             }
-            Role::Value => {
+            Role::Encoded | Role::Value => {
                 self.path.retain(|(around, _)| *around <= depth);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
@@ -346,13 +350,16 @@ impl<'a> Search<'a> {
         let around = self.path[..self.path.len() - 1].iter().map(|(_, name)| segment(name));
         let entry = [self.stem.clone()].into_iter().chain(around).collect::<Vec<_>>().join("/");
         let place = names.collect::<Vec<_>>().join(".");
+        let encoded = scalar.role == Role::Encoded;
         let is_block = self.format == Format::Yaml
+            && !encoded
             && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
         let line = bytes.strip_suffix(b"\n").filter(|_| is_block);
         let find = (place, scalar.span.clone(), line.unwrap_or(bytes));
         let number = self.finds.len();
         self.add(find, &entry, EntryKind::Secret, &field, false);
         if let Some(find) = self.finds.get_mut(number) {
+            find.encoded = encoded;
             find.form = if line.is_some() { Form::Line } else { Form::Bare };
         }
     }
@@ -452,6 +459,7 @@ impl<'a> Search<'a> {
             value: Secret::copied_from(value),
             span,
             form: Form::Bare,
+            encoded: false,
         });
     }
 }

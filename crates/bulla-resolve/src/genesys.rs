@@ -97,7 +97,7 @@ impl Sections {
                     });
                 }
             }
-            Role::Key | Role::Value => {}
+            Role::Encoded | Role::Key | Role::Value => {}
         }
     }
 

@@ -9,6 +9,7 @@ use memchr::{memchr, memchr2, memmem};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
+use super::kubernetes::{self, Node};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::filter::json_escape;
 use crate::problem::Rule;
@@ -25,34 +26,11 @@ impl Syntax for Json {
             rule: Rule::Malformed,
             what: "the file is no JSON here, or nests deeper than 128 levels",
         })?;
-        let (mut at, mut depth) = (bom, 0);
-        while let Some(&byte) = src.get(at) {
-            match byte {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                b'"' => {
-                    let (span, text) = string(src, at);
-                    at = span.end;
-                    let is_key = src[at..].trim_ascii_start().starts_with(b":");
-                    let role = if is_key { Role::Key } else { Role::Value };
-                    found(Scalar { span, text, role, depth });
-                    continue;
-                }
-                b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
-                _ => {
-                    // A number, `true`, `false` or `null`.
-                    let ends = |b: &u8| b" \t\n\r,:]}".contains(b);
-                    let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
-                    let span = at..at + length;
-                    at = span.end;
-                    let text = Text::Verbatim(span.clone());
-                    found(Scalar { span, text, role: Role::Value, depth });
-                    continue;
-                }
-            }
-            at += 1;
-        }
-        Ok(())
+        let walk = |found: &mut dyn FnMut(Node)| {
+            walk(src, bom, found);
+            Ok(())
+        };
+        kubernetes::scan(src, walk, found)
     }
 
     fn encode(
@@ -87,7 +65,44 @@ impl Syntax for Json {
 
     fn may_hide(&self, src: &[u8]) -> bool {
         // A letter of the scheme as \u0062 and the like.
-        memmem::find(src, br"\u00").is_some()
+        memmem::find(src, br"\u00").is_some() || kubernetes::may_hide(src)
+    }
+}
+
+/// Goes through the tokens behind `at` of a file that is known to be JSON.
+fn walk(src: &[u8], mut at: usize, found: &mut dyn FnMut(Node)) {
+    let mut depth = 0;
+    while let Some(&byte) = src.get(at) {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                found(Node::Open);
+            }
+            b'}' | b']' => {
+                depth -= 1;
+                found(Node::Close);
+            }
+            b'"' => {
+                let (span, text) = string(src, at);
+                at = span.end;
+                let is_key = src[at..].trim_ascii_start().starts_with(b":");
+                let role = if is_key { Role::Key } else { Role::Value };
+                found(Node::Scalar(Scalar { span, text, role, depth }));
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
+            _ => {
+                // A number, `true`, `false` or `null`.
+                let ends = |b: &u8| b" \t\n\r,:]}".contains(b);
+                let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
+                let span = at..at + length;
+                at = span.end;
+                let text = Text::Verbatim(span.clone());
+                found(Node::Scalar(Scalar { span, text, role: Role::Value, depth }));
+                continue;
+            }
+        }
+        at += 1;
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulla_resolve::{
     Adoption, Answer, EntryKind, Format, Reference, Rule, Secret, Source, Template, render,
 };
@@ -187,6 +189,24 @@ proptest! {
             file = file.replace('\n', "\r\n");
         }
         assert_comes_back("app.properties", None, file.as_bytes());
+    }
+
+    #[test]
+    fn kubernetes_secrets_come_back(
+        values in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..20), 0..4u8), 1..6),
+    ) {
+        let mut file = String::from("apiVersion: v1\ndata:\n");
+        for (number, (value, style)) in values.iter().enumerate() {
+            let text = STANDARD.encode(value);
+            let text = match style {
+                0 => text,
+                1 => format!("'{text}'"),
+                2 => format!("|\n    {text}"),
+                _ => format!("\"{text}\""),
+            };
+            file += &format!("  k{number}-secret: {text}\n");
+        }
+        assert_comes_back("app.yaml", None, (file + "kind: Secret\n").as_bytes());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! YAML.
+//! YAML, and Kubernetes Secrets in it.
 
 use bulla_resolve::Format;
 use proptest::prelude::*;
@@ -20,6 +20,16 @@ pub(super) const TRIAL: Trial = Trial {
     ],
 };
 
+/// References in base64, alone and in a text; the filter; and what is no data.
+const SECRET: Trial = Trial {
+    format: Format::Yaml,
+    extension: "yaml",
+    template: "kind: Other\ndata: {a: eA==}\n---\napiVersion: v1\ndata:\n  a: YnVsbGE6Ly9hL2I=\n  \
+               b: \"eHt7IGJ1bGxhOi8vYS9iIH19eQ==\" # x\n  c: '{{ bulla://a/b | base64 }}'\n  d: |\n    \
+               YnVsbGE6\n    Ly9hL2I=\nkind: Secret\n",
+    keys: &[("a", "", ""), ("b", "x", "y"), ("c", "", ""), ("d", "", "")],
+};
+
 #[test]
 fn yaml_carries_every_text() {
     TRIAL.carries_just(is_text);
@@ -28,6 +38,16 @@ fn yaml_carries_every_text() {
 #[test]
 fn yaml_is_read_by_pyyaml() {
     TRIAL.judge(&Reader { command: PYTHON, script: &python(PY) });
+}
+
+#[test]
+fn kubernetes_secrets_carry_every_byte() {
+    SECRET.carries_just(|_| true);
+}
+
+#[test]
+fn kubernetes_secrets_are_read_by_pyyaml() {
+    SECRET.judge(&Reader { command: PYTHON, script: &python(PY_SECRET) });
 }
 
 const PY: &str = r#"
@@ -39,6 +59,17 @@ def read(path, key):
     return tree['e'][0] if key == 'e' else tree[key]
 check('yaml', read)
 "#;
+const PY_SECRET: &str = r#"
+try: import yaml
+except ImportError: sys.exit(77)
+import base64
+def read(path, key):
+    other, secret = yaml.safe_load_all(open(path, 'rb'))
+    assert other['data']['a'] == 'eA==' and secret['kind'] == 'Secret'
+    return base64.b64decode(secret['data'][key], validate=True)
+check('yaml', read)
+"#;
+
 const YAML_NODES: &[&str] = &[
     "K:\n",
     "K: # none\n",
