@@ -99,6 +99,8 @@ struct Spot {
     text: Zeroizing<Vec<u8>>,
     /// Where just this text stands in the file, if it does and only a part of it is replaced.
     verbatim: Option<usize>,
+    /// Whether it stands there in base64.
+    encoded: bool,
 }
 
 /// What an entry is.
@@ -299,7 +301,7 @@ impl Adoption {
         }
         let parts = [Part::Plain(text.bytes())];
         let content = Content { parts: &parts, typed: false };
-        self.format.syntax().encode(&self.src, span.clone(), &content, out).is_ok()
+        self.format.place(&self.src, span.clone(), &content, spot.encoded, out).is_ok()
     }
 
     /// The numbers of the finds that would not come back, and what the format has against them.
@@ -341,8 +343,8 @@ impl Adoption {
             return Err(None);
         }
         let mut out = Output { bytes: Draft::default(), values: Vec::new() };
-        let syntax = self.format.syntax();
-        syntax.encode(&template.src, place.span.clone(), &content, &mut out).map_err(Some)?;
+        let at = place.span.clone();
+        self.format.place(&template.src, at, &content, place.encoded, &mut out).map_err(Some)?;
         if out.bytes.bytes() == &self.src[span] { Ok(()) } else { Err(None) }
     }
 }

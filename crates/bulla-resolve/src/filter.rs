@@ -102,7 +102,8 @@ fn copied(value: &[u8]) -> Draft {
     draft
 }
 
-fn base64(value: &[u8]) -> Draft {
+/// Encodes `value` as RFC 4648 section 4 says, in one line.
+pub(crate) fn base64(value: &[u8]) -> Draft {
     let mut draft = Draft::with_capacity(value.len().div_ceil(3) * 4);
     let mut encoded = zeroize::Zeroizing::new([0; 4]);
     for chunk in value.chunks(3) {

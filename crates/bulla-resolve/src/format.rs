@@ -7,13 +7,18 @@ mod dotenv;
 mod genesys_ini;
 mod genesys_xml;
 mod json;
+mod jsonc;
+mod kubernetes;
+mod properties;
 mod text;
+mod toml;
 mod yaml;
 
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use crate::filter;
 use crate::problem::Rule;
 use crate::secret::Draft;
 
@@ -57,8 +62,14 @@ formats! {
     GenesysXml = "genesys-xml", genesys_xml::GenesysXml;
     /// JSON, strict.
     Json = "json", json::Json;
+    /// JSON with comments and trailing commas.
+    Jsonc = "jsonc", jsonc::Jsonc;
+    /// What `java.util.Properties` reads.
+    Properties = "properties", properties::Properties;
     /// Any text. References stand in braces only, and nothing is escaped.
     Text = "text", text::PlainText;
+    /// TOML 1.0 and 1.1.
+    Toml = "toml", toml::Toml;
     /// YAML 1.1 and 1.2, several documents included.
     Yaml = "yaml", yaml::Yaml;
 }
@@ -81,6 +92,9 @@ impl Format {
         let (stem, extension) = file.rsplit_once('.').unwrap_or((&file, ""));
         match extension {
             "json" => Some(Self::Json),
+            "jsonc" => Some(Self::Jsonc),
+            "properties" => Some(Self::Properties),
+            "toml" => Some(Self::Toml),
             "yaml" | "yml" => Some(Self::Yaml),
             // `.env`, `prod.env`
             "env" => Some(Self::Dotenv),
@@ -90,6 +104,23 @@ impl Format {
             _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
             _ => None,
         }
+    }
+
+    /// Writes `content` in the place of the scalar at `span`; in base64 if it is `encoded`.
+    pub(crate) fn place(
+        self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        encoded: bool,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        if !encoded {
+            return self.syntax().encode(src, span, content, out);
+        }
+        let text = filter::base64(content.joined().bytes());
+        let content = Content { parts: &[Part::Value(text.bytes())], typed: false };
+        self.syntax().encode(src, span, &content, out)
     }
 
     /// Whether the fill rule of Genesys configurations applies.
@@ -136,6 +167,19 @@ pub(crate) struct Scalar {
     pub(crate) depth: usize,
 }
 
+impl Scalar {
+    /// Whether it is a value, and so can be replaced.
+    pub(crate) fn is_value(&self) -> bool {
+        matches!(self.role, Role::Encoded | Role::Value)
+    }
+
+    /// What its reader takes out of base64, if it is encoded.
+    pub(crate) fn data(&self, src: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let is_encoded = self.role == Role::Encoded && !matches!(self.text, Text::Opaque);
+        is_encoded.then(|| kubernetes::decoded(self.text.bytes(src)))?
+    }
+}
+
 /// What a scalar decodes to.
 pub(crate) enum Text {
     /// Something else than these bytes of the file. It may hold secrets.
@@ -160,13 +204,15 @@ impl Text {
 /// What a scalar is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
+    /// A value that its reader takes for base64 and decodes.
+    Encoded,
     /// The name of the value that follows it.
     Key,
     /// The name of a section.
     Section,
     /// No text at all: a new set of sections begins here.
     Set,
-    /// A value; the only thing that can be replaced.
+    /// A value. Values, these and encoded ones, are the only things that can be replaced.
     Value,
 }
 

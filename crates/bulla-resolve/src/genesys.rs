@@ -104,7 +104,7 @@ impl Sections {
                     });
                 }
             }
-            Role::Key | Role::Value => {}
+            Role::Encoded | Role::Key | Role::Value => {}
         }
     }
 

@@ -21,7 +21,7 @@ pub fn dotenv_pairs(src: &[u8]) -> Result<Vec<(String, Secret)>, NotDotenv> {
             let value = Secret::copied_from(scalar.text.bytes(src));
             pairs.push((std::mem::take(&mut name), value));
         }
-        Role::Section | Role::Set => {}
+        Role::Encoded | Role::Section | Role::Set => {}
     });
     if let Err(malformed) = scanned {
         return Err(NotDotenv { line: line_of(malformed.at), what: malformed.what });

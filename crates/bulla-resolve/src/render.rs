@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::Reference;
 use crate::filter::Filter;
-use crate::format::{Content, Format, Output, Part, Refusal, Role, Text};
+use crate::format::{Content, Format, Output, Part, Refusal, Text};
 use crate::problem::{Kind, Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::source::{Answer, Failure, RefPart, Source};
@@ -134,9 +134,9 @@ impl<'a> Placing<'a> {
             let start = out.bytes.len();
             let parts = filling.parts(self, place);
             let content = Content { parts: &parts, typed: place.typed };
-            let encoded =
-                format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
-            if let Err(Refusal(why)) = encoded {
+            let span = place.span.clone();
+            let written = format.place(&template.src, span, &content, place.encoded, &mut out);
+            if let Err(Refusal(why)) = written {
                 self.report(place, Rule::CannotCarry, &format!("the value {{}} {why}"));
             }
             placed.push(start..out.bytes.len());
@@ -341,10 +341,14 @@ impl Proof<'_> {
             let number = shape.scalars;
             shape.scalars += 1;
             if places.get(next).is_some_and(|place| place.scalar == number) {
-                let holds = scalar.role == Role::Value
+                let holds = scalar.is_value()
                     && scalar.span == self.placed[next]
                     && !matches!(scalar.text, Text::Opaque)
-                    && self.holds(next, scalar.text.bytes(rendered));
+                    && if places[next].encoded {
+                        scalar.data(rendered).is_some_and(|data| self.holds(next, &data))
+                    } else {
+                        self.holds(next, scalar.text.bytes(rendered))
+                    };
                 if !holds && wrong.is_none() {
                     wrong = Some(next);
                 }

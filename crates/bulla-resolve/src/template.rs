@@ -115,6 +115,8 @@ pub(crate) struct Place {
     pub(crate) segments: Vec<Segment>,
     /// Whether it becomes a number or truth value.
     pub(crate) typed: bool,
+    /// Whether it is written in base64, and its reader decodes it.
+    pub(crate) encoded: bool,
 }
 
 /// A piece of the text of a place.
@@ -165,7 +167,7 @@ fn mixed(number: usize, role: Role, depth: usize, span: &Range<usize>) -> u64 {
     // places are known to be equal.
     let fields = [
         (number, 0x9e37_79b9_7f4a_7c15_u64),
-        (4 * depth + role as usize, 0xd1b5_4a32_d192_ed03),
+        (8 * depth + role as usize, 0xd1b5_4a32_d192_ed03),
         (span.start, 0xaef1_7502_b51e_03a5),
         (span.end, 0x8cb9_2ba7_2f3d_8dd7),
     ];
@@ -280,6 +282,7 @@ impl<'a> Reading<'a> {
                     span: fill.span,
                     segments: vec![Segment::Value(fill.slot)],
                     typed: false,
+                    encoded: false,
                 });
             }
             self.places.sort_unstable_by_key(|place| place.scalar);
@@ -296,8 +299,13 @@ impl<'a> Reading<'a> {
             let number = self.shape.scalars;
             self.shape.scalars += 1;
             let places = self.places.len();
-            if self.may_hold(&scalar) {
-                self.search(syntax, number, &scalar);
+            match scalar.data(src).filter(|data| expression::has_hits(data)) {
+                Some(data) => {
+                    let (span, text) = (scalar.span.clone(), Text::Decoded(data));
+                    self.search(syntax, number, &Scalar { span, text, ..scalar }, true);
+                }
+                None if self.may_hold(&scalar) => self.search(syntax, number, &scalar, false),
+                None => {}
             }
             let replaced = self.places.len() > places;
             if !replaced {
@@ -346,13 +354,14 @@ impl<'a> Reading<'a> {
     }
 
     /// Looks for references in a scalar that can be replaced, or finds fault with those in others.
-    fn search(&mut self, syntax: &dyn Syntax, number: usize, scalar: &Scalar) {
+    /// `decoded` says whether its text was taken out of base64.
+    fn search(&mut self, syntax: &dyn Syntax, number: usize, scalar: &Scalar, decoded: bool) {
         let offset = |at: usize| match &scalar.text {
             Text::Verbatim(range) => range.start + at,
             _ => scalar.span.start,
         };
         let hits = self.hits_in(&scalar.text);
-        if scalar.role != Role::Value || matches!(scalar.text, Text::Opaque) {
+        if !scalar.is_value() || matches!(scalar.text, Text::Opaque) {
             let raw = &self.src[scalar.span.clone()];
             let before = self.src[..scalar.span.start].trim_ascii_end();
             if scalar.role == Role::Key && hits == [0] && before.ends_with(b"{{") {
@@ -382,7 +391,14 @@ impl<'a> Reading<'a> {
         if expressions.is_empty() {
             return;
         }
-        let typed = expressions.iter().any(is_typed);
+        if scalar.role == Role::Encoded && !decoded && !(whole && gives_base64(&expressions[0])) {
+            let what = "the data of a Kubernetes Secret is base64; write the reference with the \
+                        filter `base64` there, in base64 itself, or into `stringData`";
+            let at = offset(expressions[0].span.start);
+            self.pending.push(Pending::new(at, Rule::StrayReference, what));
+            return;
+        }
+        let typed = whole && !decoded && is_typed(&expressions[0]);
         let mut segments = Vec::with_capacity(2 * expressions.len() + 1);
         let mut done = 0;
         let plain = |range: Range<usize>, segments: &mut Vec<Segment>| {
@@ -405,8 +421,15 @@ impl<'a> Reading<'a> {
             segments.push(Segment::Value(Slot { at, wanted, alternative: None, filters }));
         }
         plain(done..text.len(), &mut segments);
-        self.places.push(Place { scalar: number, span: scalar.span.clone(), segments, typed });
+        let span = scalar.span.clone();
+        self.places.push(Place { scalar: number, span, segments, typed, encoded: decoded });
     }
+}
+
+/// Whether what comes out of the filters is base64.
+fn gives_base64(expression: &Expression) -> bool {
+    let mut filters = expression.filters.iter().rev();
+    filters.find(|&&filter| filter != Filter::Optional) == Some(&Filter::Base64)
 }
 
 fn is_typed(expression: &Expression) -> bool {

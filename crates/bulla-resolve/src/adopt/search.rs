@@ -59,7 +59,8 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         self.format.syntax().scan(src, &mut |scalar| {
-            let text = scalar.text.bytes(src);
+            let data = scalar.data(src);
+            let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
             let referred = memchr::memmem::find(text, SCHEME.as_bytes()).is_some();
             if self.format.is_genesys() {
                 self.sections.observe(src, number, &scalar, referred);
@@ -87,7 +88,7 @@ impl<'a> Search<'a> {
                 self.path.push((depth, String::from_utf8_lossy(text).into_owned()));
                 self.named = scalar.role == Role::Key;
             }
-            Role::Value => {
+            Role::Encoded | Role::Value => {
                 self.path.retain(|(around, _)| *around <= depth);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
@@ -100,7 +101,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn value(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
+    fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
         let key = self.path.last().map(|(_, key)| key.as_str()).filter(|_| named);
         let is_secret = key.is_some_and(signs::is_secret_name);
         if matches!(scalar.text, Text::Opaque) {
@@ -110,10 +111,15 @@ impl<'a> Search<'a> {
             }
             return;
         }
-        let Ok(text) = std::str::from_utf8(text) else { return };
-        // `null` and truth values, which JSON and YAML write without quotes.
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            // What is no text can only be told by its name.
+            return if is_secret {
+                self.whole(scalar, bytes)
+            };
+        };
+        // `null` and truth values, where they are written without quotes.
         let bare = scalar.span.len() == text.len()
-            && matches!(self.format, Format::Json | Format::Yaml)
+            && matches!(self.format, Format::Json | Format::Jsonc | Format::Toml | Format::Yaml)
             && ["null", "~", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
         if bare || signs::is_placeholder(text) {
             return;
@@ -121,7 +127,7 @@ impl<'a> Search<'a> {
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
         if is_secret || is_odd_url || signs::is_secret_value(text) {
-            return self.whole(scalar, text);
+            return self.whole(scalar, bytes);
         }
         if self.is_docker_login(named) {
             return self.docker_login(scalar, text);
@@ -152,10 +158,10 @@ impl<'a> Search<'a> {
                 braces: self.braces(scalar),
                 range: piece.range,
                 verbatim: match &scalar.text {
-                    Text::Verbatim(range) => Some(range.start),
+                    Text::Verbatim(range) if !is_encoded(scalar) => Some(range.start),
                     _ => None,
                 },
-                ..What::whole(scalar.span.clone(), text.as_bytes())
+                ..What::whole_of(scalar, bytes)
             };
             self.add(what, &entry, EntryKind::Secret, &segment(field), false);
         }
@@ -164,7 +170,8 @@ impl<'a> Search<'a> {
     /// The braces that can stand in a scalar. In YAML, a plain one between brackets is followed by what
     /// no other is.
     fn braces(&self, scalar: &Scalar) -> Braces {
-        let is_plain = matches!(&scalar.text, Text::Verbatim(range) if *range == scalar.span);
+        let is_plain = !is_encoded(scalar)
+            && matches!(&scalar.text, Text::Verbatim(range) if *range == scalar.span);
         let after = self.src[scalar.span.end..].trim_ascii_start().first();
         let in_brackets = matches!(after, Some(b',' | b']' | b'}'));
         if self.format == Format::Yaml && is_plain && in_brackets {
@@ -175,7 +182,7 @@ impl<'a> Search<'a> {
     }
 
     /// A scalar that is a secret as it is.
-    fn whole(&mut self, scalar: &Scalar, text: &str) {
+    fn whole(&mut self, scalar: &Scalar, text: &[u8]) {
         let (entry, field) = match self.path.split_last() {
             Some(((_, key), around)) => {
                 (self.entry(around.iter().map(|(_, name)| name.as_str())), segment(key))
@@ -184,12 +191,13 @@ impl<'a> Search<'a> {
         };
         let place = self.place();
         let is_block = self.format == Format::Yaml
+            && !is_encoded(scalar)
             && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
-        let mut what = What { place, ..What::whole(scalar.span.clone(), text.as_bytes()) };
+        let mut what = What { place, ..What::whole_of(scalar, text) };
         // The line end that a block has is not a part of the value.
-        if let Some(line) = text.strip_suffix('\n').filter(|_| is_block) {
+        if let Some(line) = text.strip_suffix(b"\n").filter(|_| is_block) {
             what.range = 0..line.len();
-            what.value = line.as_bytes();
+            what.value = line;
             what.braces = Braces::Curly;
         }
         self.add(what, &entry, EntryKind::Secret, &field, false);
@@ -205,7 +213,7 @@ impl<'a> Search<'a> {
     fn docker_login(&mut self, scalar: &Scalar, text: &str) {
         let login = Filter::Base64.undo(text.as_bytes());
         let Some(login) = login.filter(|login| login.expose().contains(&b':')) else {
-            return self.whole(scalar, text);
+            return self.whole(scalar, text.as_bytes());
         };
         let entry = self.entry(self.path[..self.path.len() - 1].iter().map(|(_, n)| n.as_str()));
         let what = What {
@@ -213,7 +221,7 @@ impl<'a> Search<'a> {
             value: login.expose(),
             filter: Some(Filter::Base64),
             braces: Braces::Curly,
-            ..What::whole(scalar.span.clone(), text.as_bytes())
+            ..What::whole_of(scalar, text.as_bytes())
         };
         self.add(what, &entry, EntryKind::Secret, "auth", false);
     }
@@ -315,8 +323,8 @@ impl<'a> Search<'a> {
             }
             return;
         }
-        let What { place, span, text, verbatim, range, value, filter, braces } = what;
-        let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim };
+        let What { place, span, text, encoded, verbatim, range, value, filter, braces } = what;
+        let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim, encoded };
         self.spots.entry(span.start).or_insert_with(text);
         self.finds.push(Find {
             place,
@@ -335,6 +343,11 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Whether its reader takes it out of base64.
+fn is_encoded(scalar: &Scalar) -> bool {
+    scalar.role == Role::Encoded
+}
+
 /// The field of what has no name.
 const UNNAMED: &str = "secret";
 
@@ -343,6 +356,7 @@ struct What<'t> {
     place: String,
     span: Range<usize>,
     text: &'t [u8],
+    encoded: bool,
     verbatim: Option<usize>,
     range: Range<usize>,
     value: &'t [u8],
@@ -351,12 +365,18 @@ struct What<'t> {
 }
 
 impl<'t> What<'t> {
+    /// All that a scalar decodes to.
+    fn whole_of(scalar: &Scalar, text: &'t [u8]) -> Self {
+        Self { encoded: is_encoded(scalar), ..Self::whole(scalar.span.clone(), text) }
+    }
+
     /// The whole scalar at `span`, which decodes to `text`.
     fn whole(span: Range<usize>, text: &'t [u8]) -> Self {
         Self {
             place: String::new(),
             span,
             text,
+            encoded: false,
             verbatim: None,
             range: 0..text.len(),
             value: text,

@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr2, memmem};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
+use super::kubernetes::{self, Node};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::filter::json_escape;
 use crate::problem::Rule;
@@ -25,34 +26,11 @@ impl Syntax for Json {
             rule: Rule::Malformed,
             what: "the file is no JSON here, or nests deeper than 128 levels",
         })?;
-        let (mut at, mut depth) = (bom, 0);
-        while let Some(&byte) = src.get(at) {
-            match byte {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                b'"' => {
-                    let (span, text) = string(src, at);
-                    at = span.end;
-                    let is_key = src[at..].trim_ascii_start().starts_with(b":");
-                    let role = if is_key { Role::Key } else { Role::Value };
-                    found(Scalar { span, text, role, depth });
-                    continue;
-                }
-                b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
-                _ => {
-                    // A number, `true`, `false` or `null`.
-                    let ends = |b: &u8| b" \t\n\r,:]}".contains(b);
-                    let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
-                    let span = at..at + length;
-                    at = span.end;
-                    let text = Text::Verbatim(span.clone());
-                    found(Scalar { span, text, role: Role::Value, depth });
-                    continue;
-                }
-            }
-            at += 1;
-        }
-        Ok(())
+        let walk = |found: &mut dyn FnMut(Node)| {
+            walk(src, bom, found);
+            Ok(())
+        };
+        kubernetes::scan(src, walk, found)
     }
 
     fn encode(
@@ -87,7 +65,44 @@ impl Syntax for Json {
 
     fn may_hide(&self, src: &[u8]) -> bool {
         // A letter of the scheme as \u0062 and the like.
-        memmem::find(src, br"\u00").is_some()
+        memmem::find(src, br"\u00").is_some() || kubernetes::may_hide(src)
+    }
+}
+
+/// Goes through the tokens behind `at` of a file that is known to be JSON.
+fn walk(src: &[u8], mut at: usize, found: &mut dyn FnMut(Node)) {
+    let mut depth = 0;
+    while let Some(&byte) = src.get(at) {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                found(Node::Open);
+            }
+            b'}' | b']' => {
+                depth -= 1;
+                found(Node::Close);
+            }
+            b'"' => {
+                let (span, text) = string(src, at);
+                at = span.end;
+                let is_key = src[at..].trim_ascii_start().starts_with(b":");
+                let role = if is_key { Role::Key } else { Role::Value };
+                found(Node::Scalar(Scalar { span, text, role, depth }));
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
+            _ => {
+                // A number, `true`, `false` or `null`.
+                let ends = |b: &u8| b" \t\n\r,:]}".contains(b);
+                let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
+                let span = at..at + length;
+                at = span.end;
+                let text = Text::Verbatim(span.clone());
+                found(Node::Scalar(Scalar { span, text, role: Role::Value, depth }));
+                continue;
+            }
+        }
+        at += 1;
     }
 }
 
@@ -100,27 +115,31 @@ fn escape_with_slashes(text: &str, out: &mut Draft) {
     }
 }
 
-/// The string that begins at `at`, which is known to be closed.
-fn string(src: &[u8], at: usize) -> (Range<usize>, Text) {
+/// The end of the string that begins at `at`.
+pub(super) fn string_end(src: &[u8], at: usize) -> usize {
     let mut end = at + 1;
-    let mut escaped = false;
-    while let Some(found) = memchr2(b'"', b'\\', &src[end..]) {
+    while let Some(found) = src.get(end..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         end += found;
         if src[end] == b'"' {
-            break;
+            return end + 1;
         }
-        escaped = true;
         end += 2;
     }
-    let span = at..(end + 1).min(src.len());
-    let text = if escaped {
+    src.len()
+}
+
+/// The string that begins at `at`, which is known to be closed.
+fn string(src: &[u8], at: usize) -> (Range<usize>, Text) {
+    let span = at..string_end(src, at);
+    let inner = at + 1..span.end - 1;
+    let text = if memchr(b'\\', &src[inner.clone()]).is_some() {
         // What JSON allows and no string is: half of a surrogate pair.
         match serde_json::from_slice::<String>(&src[span.clone()]) {
             Ok(text) => Text::Decoded(Zeroizing::new(text.into_bytes())),
             Err(_) => Text::Opaque,
         }
     } else {
-        Text::Verbatim(at + 1..end)
+        Text::Verbatim(inner)
     };
     (span, text)
 }

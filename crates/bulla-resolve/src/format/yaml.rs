@@ -12,6 +12,7 @@ use memchr::memmem;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
+use super::kubernetes::{self, Node};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::expression::UNQUOTED;
 use crate::problem::Rule;
@@ -23,65 +24,7 @@ impl Syntax for Yaml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
-        let mut place = Cursor::new(text);
-        let mut nodes = Nodes::default();
-        for event in Parser::new_from_str(text) {
-            let (event, marks) = event.map_err(|error| {
-                let at = place.byte(error.marker().index());
-                let (at, what) = match unquoted_braces(text, at) {
-                    Some(braces) => (braces, UNQUOTED),
-                    None => (at, "the file is no YAML here"),
-                };
-                Malformed { at: bom + at, rule: Rule::Malformed, what }
-            })?;
-            match event {
-                Event::Scalar(decoded, style, anchor, tag) => {
-                    let role = nodes.node();
-                    let mut start = place.byte(marks.start.index());
-                    let end = place.byte(marks.end.index());
-                    if anchor != 0 || tag.is_some() {
-                        start = token_start(text, start);
-                    } else if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-                        // At the end of a file, a block without content begins at its header.
-                        let is_header = text[start..].starts_with(['|', '>'])
-                            && decoded.bytes().all(|b| b == b'\n');
-                        if !is_header {
-                            start = block_start(text, start);
-                        }
-                    }
-                    let end = end.max(start);
-                    let token = Token { text, start, end, decoded: &decoded };
-                    let (span, mut inner) = token.read(style);
-                    // A tag makes something else of the text than the text.
-                    if tag.is_some_and(|tag| changes_type(&tag)) {
-                        inner = Inner::Opaque;
-                    }
-                    found(Scalar {
-                        span: bom + span.start..bom + span.end,
-                        text: match inner {
-                            Inner::Decoded => {
-                                let bytes = decoded.into_owned().into_bytes();
-                                Text::Decoded(Zeroizing::new(bytes))
-                            }
-                            Inner::Opaque => Text::Opaque,
-                            Inner::Verbatim(inner) => {
-                                Text::Verbatim(bom + inner.start..bom + inner.end)
-                            }
-                        },
-                        role,
-                        depth: nodes.depth(),
-                    });
-                }
-                Event::Alias(_) => {
-                    nodes.node();
-                }
-                Event::MappingStart(..) => nodes.open(true),
-                Event::SequenceStart(..) => nodes.open(false),
-                Event::MappingEnd | Event::SequenceEnd => nodes.close(),
-                _ => {}
-            }
-        }
-        Ok(())
+        kubernetes::scan(src, |found| walk(text, bom, found), found)
     }
 
     fn encode(
@@ -98,7 +41,76 @@ impl Syntax for Yaml {
         // A letter of the scheme by its number, or a line break in the midst of it.
         memmem::find_iter(src, b"\\")
             .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
+            || kubernetes::may_hide(src)
     }
+}
+
+/// Goes through the nodes of a file that begins with `bom` bytes before `text`.
+fn walk(text: &str, bom: usize, found: &mut dyn FnMut(Node)) -> Result<(), Malformed> {
+    let mut place = Cursor::new(text);
+    let mut nodes = Nodes::default();
+    for event in Parser::new_from_str(text) {
+        let (event, marks) = event.map_err(|error| {
+            let at = place.byte(error.marker().index());
+            let (at, what) = match unquoted_braces(text, at) {
+                Some(braces) => (braces, UNQUOTED),
+                None => (at, "the file is no YAML here"),
+            };
+            Malformed { at: bom + at, rule: Rule::Malformed, what }
+        })?;
+        match event {
+            Event::Scalar(decoded, style, anchor, tag) => {
+                let role = nodes.node();
+                let mut start = place.byte(marks.start.index());
+                let end = place.byte(marks.end.index());
+                if anchor != 0 || tag.is_some() {
+                    start = token_start(text, start);
+                } else if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    // At the end of a file, a block without content begins at its header.
+                    let is_header = text[start..].starts_with(['|', '>'])
+                        && decoded.bytes().all(|b| b == b'\n');
+                    if !is_header {
+                        start = block_start(text, start);
+                    }
+                }
+                let end = end.max(start);
+                let token = Token { text, start, end, decoded: &decoded };
+                let (span, mut inner) = token.read(style);
+                // A tag makes something else of the text than the text.
+                if tag.is_some_and(|tag| changes_type(&tag)) {
+                    inner = Inner::Opaque;
+                }
+                found(Node::Scalar(Scalar {
+                    span: bom + span.start..bom + span.end,
+                    text: match inner {
+                        Inner::Decoded => {
+                            let bytes = decoded.into_owned().into_bytes();
+                            Text::Decoded(Zeroizing::new(bytes))
+                        }
+                        Inner::Opaque => Text::Opaque,
+                        Inner::Verbatim(inner) => {
+                            Text::Verbatim(bom + inner.start..bom + inner.end)
+                        }
+                    },
+                    role,
+                    depth: nodes.depth(),
+                }));
+            }
+            Event::Alias(_) => {
+                nodes.node();
+            }
+            Event::MappingStart(..) | Event::SequenceStart(..) => {
+                nodes.open(matches!(event, Event::MappingStart(..)));
+                found(Node::Open);
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                nodes.close();
+                found(Node::Close);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What the collections around a node make of it.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulla_resolve::{
     Adoption, Answer, EntryKind, Format, Left, RefPart, Reference, Rule, Secret, Source, Stays,
     Template, render,
@@ -189,6 +191,77 @@ proptest! {
         file += "]}";
         let found = assert_comes_back("app.json", None, file.as_bytes());
         prop_assert!(found >= values.len(), "the numbers at least");
+    }
+
+    #[test]
+    fn json_with_comments_comes_back(values in prop::collection::vec(value(), 1..6)) {
+        let mut file = String::from("// \"password\": \"x\"\n[");
+        for value in &values {
+            let text = serde_json::to_string(value).unwrap();
+            file += &format!("\n  {{ \"password\" /* : */ : {text}, // why\n }},");
+        }
+        assert_comes_back("app.jsonc", None, (file + "]").as_bytes());
+    }
+
+    #[test]
+    fn toml_comes_back(values in prop::collection::vec((value(), 0..5u8), 1..6), crlf: bool) {
+        let mut file = String::new();
+        for (value, style) in &values {
+            let raw = !value.contains(|c: char| c.is_ascii_control() || "'\"\\".contains(c));
+            let text = match style {
+                0 if raw => format!("'{value}'"),
+                1 if raw => format!("\"\"\"\n{value}\"\"\""),
+                2 if raw => format!("'''{value}\n'''"),
+                3 => value.len().to_string(),
+                // What JSON escapes, TOML reads alike.
+                _ => serde_json::to_string(value).unwrap().replace('\u{7f}', "\\u007F"),
+            };
+            file += &format!("[[a]] # why\npassword = {text}\nx = {{ token = {text} }}\n");
+        }
+        if crlf {
+            file = file.replace('\n', "\r\n");
+        }
+        assert_comes_back("app.toml", None, file.as_bytes());
+    }
+
+    #[test]
+    fn properties_come_back(
+        values in prop::collection::vec((value(), "[ \t]{0,2}[=: ][ \t]{0,2}(\\\\\n )?", any::<bool>()), 1..6),
+        crlf: bool,
+    ) {
+        let mut file = String::new();
+        for (number, (value, separator, escaped)) in values.iter().enumerate() {
+            // As Java writes them, or as they are.
+            let mut text = value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
+            if *escaped {
+                for mark in ["=", ":", "#", "!"] {
+                    text = text.replace(mark, &format!("\\{mark}"));
+                }
+            }
+            file += &format!("k{number}.password{separator}{text}\n");
+        }
+        if crlf {
+            file = file.replace('\n', "\r\n");
+        }
+        assert_comes_back("app.properties", None, file.as_bytes());
+    }
+
+    #[test]
+    fn kubernetes_secrets_come_back(
+        values in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..20), 0..4u8), 1..6),
+    ) {
+        let mut file = String::from("apiVersion: v1\ndata:\n");
+        for (number, (value, style)) in values.iter().enumerate() {
+            let text = STANDARD.encode(value);
+            let text = match style {
+                0 => text,
+                1 => format!("'{text}'"),
+                2 => format!("|\n    {text}"),
+                _ => format!("\"{text}\""),
+            };
+            file += &format!("  k{number}-secret: {text}\n");
+        }
+        assert_comes_back("app.yaml", None, (file + "kind: Secret\n").as_bytes());
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn deep_nesting_is_refused_or_read() {
     let levels = 100_000;
     for (format, open, close) in [
         (Format::Json, "[", "]"),
+        (Format::Jsonc, "[/**/", ",]"),
         (Format::Yaml, "[", "]"),
         (Format::Yaml, "{a: ", "}"),
         (Format::GenesysXml, "<a>", "</a>"),
@@ -36,6 +37,11 @@ fn deep_nesting_is_refused_or_read() {
             "{}: {outcome:?}",
             format.name()
         );
+    }
+    for (open, close) in [("[", "]"), ("{a = ", "}")] {
+        let (open, close) = (open.repeat(levels), close.repeat(levels));
+        let file = format!("a = {open}\"bulla://a/b\"{close}\n");
+        assert_eq!(outcome(Format::Toml, file), Err(vec![Rule::Malformed]));
     }
     let dashes = format!("{}bulla://a/b", "- ".repeat(levels));
     let shorter = dashes.len() - "bulla://a/b".len() + 1;
@@ -88,6 +94,19 @@ fn endless_names_and_open_braces_are_wrong() {
     assert_eq!(outcome(Format::Text, open), Err(vec![Rule::BadExpression]));
     let braces = format!("{} bulla://a/b", "{".repeat(1_000_000));
     assert_eq!(outcome(Format::Text, braces), Err(vec![Rule::BadExpression]));
+}
+
+#[test]
+fn long_lines_and_names_are_read() {
+    let count = 100_000;
+    let lines = format!("a = {}bulla://a/b\n", "\\\n ".repeat(count));
+    assert_eq!(outcome(Format::Properties, lines), Ok(4 + 3 * count + 2));
+    let backslashes = format!("a = {}{{{{bulla://a/b}}}}\n", "\\\\".repeat(count));
+    assert_eq!(outcome(Format::Properties, backslashes), Ok(4 + 2 * count + 2));
+    let comments = format!("{}[\"bulla://a/b\"]", "/*/**/ //\n".repeat(count));
+    assert_eq!(outcome(Format::Jsonc, comments), Ok(10 * count + 5));
+    let dotted = format!("{}x = 'bulla://a/b'", "a.".repeat(count));
+    assert_eq!(outcome(Format::Toml, dotted), Ok(2 * count + 7));
 }
 
 #[test]
