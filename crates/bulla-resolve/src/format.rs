@@ -5,9 +5,14 @@
 
 mod dotenv;
 mod genesys_ini;
-mod genesys_xml;
+mod ini;
+mod ini_git;
+mod ini_mysql;
+mod ini_python;
 mod json;
+mod lines;
 mod text;
+mod xml;
 mod yaml;
 
 use std::ops::Range;
@@ -54,11 +59,23 @@ formats! {
     /// Sections and options as Genesys Configuration Manager exports them.
     GenesysIni = "genesys-ini", genesys_ini::GenesysIni;
     /// An application with its options in the XML that Genesys imports.
-    GenesysXml = "genesys-xml", genesys_xml::GenesysXml;
+    GenesysXml = "genesys-xml", xml::Xml(xml::Names::Genesys);
+    /// Sections and options as Python's configparser, git, systemd and MySQL read them alike.
+    Ini = "ini", ini::Ini;
+    /// git's configuration files.
+    IniGit = "ini-git", ini_git::IniGit;
+    /// Option files of MySQL and MariaDB.
+    IniMysql = "ini-mysql", ini_mysql::IniMysql;
+    /// What Python's `ConfigParser` reads, with its default interpolation.
+    IniPython = "ini-python", ini_python::IniPython { interpolates: true };
+    /// What Python's `RawConfigParser` reads, or one without interpolation.
+    IniPythonRaw = "ini-python-raw", ini_python::IniPython { interpolates: false };
     /// JSON, strict.
     Json = "json", json::Json;
     /// Any text. References stand in braces only, and nothing is escaped.
     Text = "text", text::PlainText;
+    /// Any XML 1.0 document.
+    Xml = "xml", xml::Xml(xml::Names::Elements);
     /// YAML 1.1 and 1.2, several documents included.
     Yaml = "yaml", yaml::Yaml;
 }
@@ -86,8 +103,13 @@ impl Format {
             "env" => Some(Self::Dotenv),
             // `.env.production`
             _ if stem == ".env" || file.starts_with(".env.") => Some(Self::Dotenv),
-            _ if genesys_xml::claims(src) => Some(Self::GenesysXml),
+            _ if xml::is_genesys(src) => Some(Self::GenesysXml),
             _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
+            "gitconfig" => Some(Self::IniGit),
+            "ini" => Some(Self::Ini),
+            "xml" => Some(Self::Xml),
+            // `my.cnf`, `.my.cnf`
+            "cnf" if matches!(stem, "my" | ".my") => Some(Self::IniMysql),
             _ => None,
         }
     }

@@ -52,7 +52,7 @@ fn dotenv_is_read_by_python_dotenv() {
 }
 
 /// Values that somebody's template has been broken by.
-fn nasty() -> Vec<Vec<u8>> {
+pub(crate) fn nasty() -> Vec<Vec<u8>> {
     let texts = [
         "",
         " ",
@@ -351,7 +351,7 @@ fn around(template: &str, key: &str) -> (&'static str, &'static str) {
 }
 
 /// The rendered file, or `None` if the value was refused for the right reason.
-fn rendered(format: Format, template: &str, value: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn rendered(format: Format, template: &str, value: &[u8]) -> Option<Vec<u8>> {
     let template = Template::parse("nasty", template.as_bytes().to_vec(), Some(format));
     match render(&[template], &One(value), &[]) {
         Ok(renderings) => Some(renderings[0].contents.expose().to_vec()),
