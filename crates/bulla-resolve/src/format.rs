@@ -11,6 +11,7 @@ mod ini_mysql;
 mod ini_python;
 mod json;
 mod lines;
+mod systemd;
 mod text;
 mod xml;
 mod yaml;
@@ -72,6 +73,8 @@ formats! {
     IniPythonRaw = "ini-python-raw", ini_python::IniPython { interpolates: false };
     /// JSON, strict.
     Json = "json", json::Json;
+    /// Unit files of systemd and their drop-ins.
+    Systemd = "systemd", systemd::Systemd;
     /// Any text. References stand in braces only, and nothing is escaped.
     Text = "text", text::PlainText;
     /// Any XML 1.0 document.
@@ -105,6 +108,7 @@ impl Format {
             _ if stem == ".env" || file.starts_with(".env.") => Some(Self::Dotenv),
             _ if xml::is_genesys(src) => Some(Self::GenesysXml),
             _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
+            _ if systemd::is_unit(name) => Some(Self::Systemd),
             "gitconfig" => Some(Self::IniGit),
             "ini" => Some(Self::Ini),
             "xml" => Some(Self::Xml),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use memchr::memchr2;
 use zeroize::Zeroizing;
 
-use super::lines::{around, opaque, verbatim};
+use super::lines::{around, halved, opaque, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::problem::Rule;
 
@@ -165,23 +165,10 @@ impl Scan<'_> {
             }
             text.extend_from_slice(self.src[line.clone()].as_bytes());
         }
-        let text = if escapes { halved(&text) } else { Some(text) };
+        let text = if escapes { halved(&text, b'%') } else { Some(text) };
         let text = text.filter(|_| !option.broken).map_or(Text::Opaque, Text::Decoded);
         Scalar { span, text, role: Role::Value, depth: 1 }
     }
-}
-
-/// `text` with each `%%` as `%`, or nothing if other options are to be looked up.
-pub(super) fn halved(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.iter();
-    while let Some(&byte) = rest.next() {
-        if byte == b'%' && rest.next() != Some(&b'%') {
-            return None;
-        }
-        out.push(byte);
-    }
-    Some(out)
 }
 
 fn check(value: &[u8]) -> Result<(), Refusal> {

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memmem, memrchr};
+
+use zeroize::Zeroizing;
 
 use super::{Role, Scalar, Text};
+use crate::reference::SCHEME;
 
 /// The lines of a file without their ends, the byte order mark skipped.
 pub(super) fn lines(src: &[u8]) -> impl Iterator<Item = Range<usize>> {
@@ -36,6 +39,35 @@ pub(super) fn trimmed(src: &[u8], range: Range<usize>) -> Range<usize> {
 
 pub(super) fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
+}
+
+/// Where the reference in braces ends that `range` begins with, if one does. In formats that split
+/// text at blanks, it is one piece in spite of those in it.
+pub(super) fn braces(src: &[u8], range: Range<usize>) -> Option<usize> {
+    /// Longer than any reference with its filters.
+    const LONGEST: usize = 8_192;
+    let text = &src[range.start..range.end.min(range.start + LONGEST)];
+    let close = match text {
+        [b'{', b'{', ..] => b"}}",
+        [b'(', b'(', ..] => b"))",
+        _ => return None,
+    };
+    let inner = text[2..].iter().position(|&b| !is_blank(b)).map(|at| &text[2 + at..])?;
+    inner.starts_with(SCHEME.as_bytes()).then_some(())?;
+    memmem::find(text, close).map(|at| range.start + at + close.len())
+}
+
+/// `text` with each doubled `mark` as one, or nothing if one stands alone and means something else.
+pub(super) fn halved(text: &[u8], mark: u8) -> Option<Zeroizing<Vec<u8>>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        if byte == mark && rest.next() != Some(&mark) {
+            return None;
+        }
+        out.push(byte);
+    }
+    Some(out)
 }
 
 /// A scalar that decodes to what it is written as.

@@ -19,5 +19,7 @@ mod files;
 mod readers;
 /// INI and its dialects, judged by the programs that read them.
 mod readers_ini;
+/// Units, judged by systemd.
+mod readers_systemd;
 /// XML, judged likewise.
 mod readers_xml;
