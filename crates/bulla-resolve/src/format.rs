@@ -4,6 +4,9 @@
 //! line in [`Format::detect`] if the names of its files tell it.
 
 mod dotenv;
+mod dotenv_docker;
+mod dotenv_node;
+mod dotenv_python;
 mod genesys_ini;
 mod ini;
 mod ini_git;
@@ -11,6 +14,7 @@ mod ini_mysql;
 mod ini_python;
 mod json;
 mod lines;
+mod shell;
 mod systemd;
 mod text;
 mod xml;
@@ -57,6 +61,12 @@ macro_rules! formats {
 formats! {
     /// `KEY=value` lines that bash, systemd, Docker and the dotenv libraries read.
     Dotenv = "dotenv", dotenv::Dotenv;
+    /// What `docker run --env-file` reads.
+    DotenvDocker = "dotenv-docker", dotenv_docker::DotenvDocker;
+    /// What node's `--env-file` and npm's dotenv read.
+    DotenvNode = "dotenv-node", dotenv_node::DotenvNode;
+    /// What Python's dotenv reads.
+    DotenvPython = "dotenv-python", dotenv_python::DotenvPython;
     /// Sections and options as Genesys Configuration Manager exports them.
     GenesysIni = "genesys-ini", genesys_ini::GenesysIni;
     /// An application with its options in the XML that Genesys imports.
@@ -73,6 +83,8 @@ formats! {
     IniPythonRaw = "ini-python-raw", ini_python::IniPython { interpolates: false };
     /// JSON, strict.
     Json = "json", json::Json;
+    /// Assignments as a shell reads them with `.`.
+    Shell = "shell", shell::Shell;
     /// Unit files of systemd and their drop-ins.
     Systemd = "systemd", systemd::Systemd;
     /// Any text. References stand in braces only, and nothing is escaped.
@@ -111,6 +123,7 @@ impl Format {
             _ if systemd::is_unit(name) => Some(Self::Systemd),
             "gitconfig" => Some(Self::IniGit),
             "ini" => Some(Self::Ini),
+            "sh" => Some(Self::Shell),
             "xml" => Some(Self::Xml),
             // `my.cnf`, `.my.cnf`
             "cnf" if matches!(stem, "my" | ".my") => Some(Self::IniMysql),

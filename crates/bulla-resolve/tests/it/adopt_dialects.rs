@@ -30,6 +30,43 @@ proptest! {
     }
 
     #[test]
+    fn assignments_come_back(values in prop::collection::vec((value(), 0..7u8), 1..6)) {
+        let mut file = String::from("# it's\n");
+        for (number, (value, style)) in values.iter().enumerate() {
+            file += &match style {
+                0 => format!("K{number}_TOKEN={value}\n"),
+                1 => format!("export K{number}_TOKEN='{value}'\n"),
+                2 => format!("K{number}_TOKEN=\"{value}\" # c\n"),
+                3 => format!("K{number}_TOKEN='{}'\n", value.replace('\'', "'\\''")),
+                4 => format!("K{number}_TOKEN=$'{}'\n", value.escape_default()),
+                5 => format!("K{number}_TOKEN=`{value}`; x=y\n"),
+                _ => format!("K{number}_TOKEN=\"{}\"\n", value.escape_debug()),
+            };
+        }
+        for format in ASSIGNMENTS {
+            if bulla_resolve::Adoption::find("app", file.as_bytes(), Some(*format)).is_ok() {
+                assert_comes_back("app", Some(*format), file.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn units_come_back(values in prop::collection::vec((value(), 0..6u8), 1..6)) {
+        let mut file = String::from("[Service]\n");
+        for (number, (value, style)) in values.iter().enumerate() {
+            file += &match style {
+                0 => format!("Environment=K{number}_TOKEN={value} x=y\n"),
+                1 => format!("Environment='K{number}_TOKEN={value}' \\\n  x=y\n"),
+                2 => format!("Environment=\"K{number}_TOKEN={}\"\n", value.escape_debug()),
+                3 => format!("SetCredential=k{number}.token:{}\n", value.escape_default()),
+                4 => format!("XToken{number} = {value}\n"),
+                _ => format!("ExecStart=:/bin/x postgres://u:{}@h/\n", value.escape_default()),
+            };
+        }
+        assert_comes_back("app.service", None, file.as_bytes());
+    }
+
+    #[test]
     fn xml_comes_back(values in prop::collection::vec((value(), 0..4u8), 1..6)) {
         let mut file = String::from("<o>\n");
         for (value, style) in &values {
@@ -48,3 +85,5 @@ proptest! {
 
 const DIALECTS: &[Format] =
     &[Format::Ini, Format::IniGit, Format::IniMysql, Format::IniPython, Format::IniPythonRaw];
+const ASSIGNMENTS: &[Format] =
+    &[Format::DotenvDocker, Format::DotenvNode, Format::DotenvPython, Format::Shell];

@@ -19,6 +19,8 @@ mod files;
 mod readers;
 /// INI and its dialects, judged by the programs that read them.
 mod readers_ini;
+/// Assignments, judged by shells and others.
+mod readers_shell;
 /// Units, judged by systemd.
 mod readers_systemd;
 /// XML, judged likewise.

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use bulla_resolve::Format;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::readers::{nasty, rendered};
+use crate::{readers_shell, readers_systemd, readers_xml};
 
 /// A file with one reference, and the text around it in its scalar.
 pub(crate) struct Place {
@@ -115,7 +117,7 @@ fn ini_mysql_is_read_by_mariadb() {
     judge(Format::IniMysql, "ini", MYSQL_INI, &words(&shell("sh", MYSQL)), 96);
 }
 
-const INI: &[Place] = &[
+pub(crate) const INI: &[Place] = &[
     alone("[s]\na = bulla://a/b\nend = 1\n"),
     Place {
         template: "; x\n[s]\nx=y\na=x{{ bulla://a/b }}y\n\n# z\nend=1\n",
@@ -123,7 +125,7 @@ const INI: &[Place] = &[
         after: "y",
     },
 ];
-const PYTHON_INI: &[Place] = &[
+pub(crate) const PYTHON_INI: &[Place] = &[
     alone("[s]\na = bulla://a/b\nend = 1\n"),
     alone("[s]\r\n  a: bulla://a/b\r\n  end: 1\r\n"),
     Place {
@@ -132,7 +134,7 @@ const PYTHON_INI: &[Place] = &[
         after: "\n\nv",
     },
 ];
-const GIT_INI: &[Place] = &[
+pub(crate) const GIT_INI: &[Place] = &[
     alone("[s]\na = bulla://a/b\nend = 1\n"),
     alone("[s] a = \"bulla://a/b\" ; c\r\nend = 1\r\n"),
     Place {
@@ -141,7 +143,7 @@ const GIT_INI: &[Place] = &[
         after: " y",
     },
 ];
-const MYSQL_INI: &[Place] = &[
+pub(crate) const MYSQL_INI: &[Place] = &[
     alone("[s]\na = bulla://a/b\nend = 1\n"),
     alone("[s]\na=\"bulla://a/b\" # c\nend = 1\n"),
     alone("[s]\r\n a = 'bulla://a/b'\r\nend = 1\r\n"),
@@ -192,4 +194,37 @@ pub(crate) fn shell(name: &str, script: &str) -> Vec<String> {
 /// A command as it is run.
 pub(crate) fn words(command: &[String]) -> Vec<&str> {
     command.iter().map(String::as_str).collect()
+}
+
+proptest! {
+    /// Whatever the value and wherever its place, it is proven or refused for a reason.
+    #[test]
+    fn every_value_is_carried_or_refused(
+        value in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..20),
+            "\\PC{0,12}".prop_map(String::into_bytes),
+            "[ \\t\\n\\r#:;'\"\\\\{}()$%<&!,=abnrsx0-]{0,12}".prop_map(String::into_bytes),
+        ],
+    ) {
+        for (format, places) in [
+            (Format::DotenvDocker, readers_shell::DOCKER_ENV),
+            (Format::DotenvNode, readers_shell::ENV),
+            (Format::DotenvPython, readers_shell::ENV),
+            (Format::Ini, INI),
+            (Format::IniGit, GIT_INI),
+            (Format::IniMysql, MYSQL_INI),
+            (Format::IniPython, PYTHON_INI),
+            (Format::IniPythonRaw, PYTHON_INI),
+            (Format::Shell, readers_shell::SHELL),
+            (Format::Shell, readers_shell::DOLLAR_QUOTES),
+            (Format::Systemd, readers_systemd::ENVIRONMENT),
+            (Format::Systemd, readers_systemd::ARGUMENTS),
+            (Format::Systemd, readers_systemd::OTHERS),
+            (Format::Xml, readers_xml::XML),
+        ] {
+            for place in places {
+                rendered(format, place.template, &value);
+            }
+        }
+    }
 }

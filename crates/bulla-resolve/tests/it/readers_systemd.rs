@@ -20,7 +20,7 @@ fn other_settings_are_read_by_systemd() {
     judge(Format::Systemd, "service", OTHERS, &["python3", "-c", READER], 55);
 }
 
-const ENVIRONMENT: &[Place] = &[
+pub(crate) const ENVIRONMENT: &[Place] = &[
     alone("[Service]\nExecStart=/bin/true\nEnvironment=a=bulla://a/b end=1\n"),
     alone("[Service]\r\nExecStart=/bin/true\r\nEnvironment = \"a=bulla://a/b\" end=1\r\n"),
     alone("[Service]\nExecStart=/bin/true\nEnvironment='a={{ bulla://a/b }}' 'end=1'"),
@@ -32,7 +32,7 @@ const ENVIRONMENT: &[Place] = &[
         after: "z y",
     },
 ];
-const ARGUMENTS: &[Place] = &[
+pub(crate) const ARGUMENTS: &[Place] = &[
     alone("[Service]\nType=oneshot\nExecStart=-/bin/true bulla://a/b end\n"),
     alone("[Service]\nType=oneshot\nExecStart=/bin/x $X ; +/bin/true 'bulla://a/b' end\n"),
     alone("[Service]\nExecStart=:/bin/true \\\n  \"bulla://a/b\" \\\n; c\n end\n"),
@@ -42,7 +42,7 @@ const ARGUMENTS: &[Place] = &[
         after: "z y",
     },
 ];
-const OTHERS: &[Place] = &[
+pub(crate) const OTHERS: &[Place] = &[
     alone("[Service]\nExecStart=/bin/true\nPAMName=bulla://a/b\n"),
     alone("[Unit]\nDescription = bulla://a/b\n[Service]\nExecStart=/bin/true\n"),
     Place {
@@ -84,7 +84,7 @@ def read(path):
         return field(rb'\n\t\tDescription: ([^\n]*)\n')
     word = field(rb'Command Line: /bin/true (.*) end\n')
     if word.startswith(b'"'): word = re.sub(rb'\\([0-7]{3}|.)', plain, word[1:-1], flags=re.DOTALL)
-    return word if b'=:' in unit else word.replace(b'$$', b'$')
+    return word if b'ExecStart=:' in unit else word.replace(b'$$', b'$')
 for path in paths:
     try: got = read(path)
     except Exception as e: got = repr(e).encode()

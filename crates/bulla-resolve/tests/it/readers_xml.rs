@@ -15,7 +15,7 @@ fn xml_is_read_by_libxml2() {
 }
 
 /// The value is in `@a`, or else in the first element.
-const XML: &[Place] = &[
+pub(crate) const XML: &[Place] = &[
     alone("<o a=\"bulla://a/b\"/>\n"),
     alone("<?xml version='1.0' encoding='latin1'?>\n<o a='bulla://a/b'>x</o>\n"),
     Place { template: "<o><p>x{{ bulla://a/b }}&amp;</p></o>", before: "x", after: "&" },
