@@ -61,12 +61,11 @@ impl Syntax for Systemd {
         let start = out.bytes.len();
         out.bytes.push(mark.as_slice());
         let mut left = whole.len();
-        for (number, &part) in content.parts.iter().enumerate() {
+        for &part in content.parts {
             out.part(part, |bytes, out| {
-                for (at, &byte) in bytes.iter().enumerate() {
+                for &byte in bytes {
                     left -= 1;
-                    let edge = left == 0 || (number == 0 && at == 0);
-                    setting.write(byte, quote, edge, out);
+                    setting.write(byte, quote, left == 0, out);
                 }
                 Ok(())
             })?;
@@ -198,7 +197,7 @@ impl Setting {
             Self::Other | Self::Text if text.contains(|c: char| c.is_ascii_control()) => {
                 Err(Refusal(
                     "holds a control character, which in this setting nothing can stand for; \
-                 Environment=, SetCredential= and the arguments of Exec lines carry it",
+                     Environment=, SetCredential= and the arguments of Exec lines carry it",
                 ))
             }
             Self::Other | Self::Text if value != text.trim_matches([' ', '\t']).as_bytes() => {
@@ -218,8 +217,8 @@ impl Setting {
         }
     }
 
-    /// Writes a byte between quotes or without; `edge` says whether it is the first or the last.
-    fn write(self, byte: u8, quote: Option<u8>, edge: bool, out: &mut Draft) {
+    /// Writes a byte between quotes or without; `last` says whether it is the last.
+    fn write(self, byte: u8, quote: Option<u8>, last: bool, out: &mut Draft) {
         let words = matches!(self, Self::Environment | Self::Exec { .. });
         let escapes = words || self == Self::Credential;
         match byte {
@@ -229,7 +228,7 @@ impl Setting {
             b'\n' if escapes => out.push(br"\n"),
             b'\r' if escapes => out.push(br"\r"),
             b'\t' if escapes => out.push(br"\t"),
-            b' ' if (words && quote.is_none()) || (self == Self::Credential && edge) => {
+            b' ' if (words && quote.is_none()) || (self == Self::Credential && last) => {
                 out.push(br"\s");
             }
             b'"' | b'\'' if words && quote.is_none_or(|quote| quote == byte) => {
