@@ -157,7 +157,7 @@ pub(super) fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
     if home || !value.iter().all(plain) {
         return Err(Refusal(
             "has to be quoted here, but then Docker's --env-file would read the quotes too; \
-             dotenv-docker carries it, or write the quotes in the template",
+             dotenv-docker carries all but line ends, or write the quotes in the template",
         ));
     }
     Ok(())
