@@ -4,14 +4,24 @@
 //! line in [`Format::detect`] if the names of its files tell it.
 
 mod dotenv;
+mod dotenv_docker;
+mod dotenv_node;
+mod dotenv_python;
 mod genesys_ini;
-mod genesys_xml;
+mod ini;
+mod ini_git;
+mod ini_mysql;
+mod ini_python;
 mod json;
 mod jsonc;
 mod kubernetes;
+mod lines;
 mod properties;
+mod shell;
+mod systemd;
 mod text;
 mod toml;
+mod xml;
 mod yaml;
 
 use std::ops::Range;
@@ -56,20 +66,42 @@ macro_rules! formats {
 formats! {
     /// `KEY=value` lines that bash, systemd, Docker and the dotenv libraries read.
     Dotenv = "dotenv", dotenv::Dotenv;
+    /// What `docker run --env-file` reads.
+    DotenvDocker = "dotenv-docker", dotenv_docker::DotenvDocker;
+    /// What node's `--env-file` and npm's dotenv read.
+    DotenvNode = "dotenv-node", dotenv_node::DotenvNode;
+    /// What Python's dotenv reads.
+    DotenvPython = "dotenv-python", dotenv_python::DotenvPython;
     /// Sections and options as Genesys Configuration Manager exports them.
     GenesysIni = "genesys-ini", genesys_ini::GenesysIni;
     /// An application with its options in the XML that Genesys imports.
-    GenesysXml = "genesys-xml", genesys_xml::GenesysXml;
+    GenesysXml = "genesys-xml", xml::Xml(xml::Names::Genesys);
+    /// Sections and options as Python's configparser, git, systemd and MySQL read them alike.
+    Ini = "ini", ini::Ini;
+    /// git's configuration files.
+    IniGit = "ini-git", ini_git::IniGit;
+    /// Option files of MySQL and MariaDB.
+    IniMysql = "ini-mysql", ini_mysql::IniMysql;
+    /// What Python's `ConfigParser` reads, with its default interpolation.
+    IniPython = "ini-python", ini_python::IniPython { interpolates: true };
+    /// What Python's `RawConfigParser` reads, or one without interpolation.
+    IniPythonRaw = "ini-python-raw", ini_python::IniPython { interpolates: false };
     /// JSON, strict.
     Json = "json", json::Json;
     /// JSON with comments and trailing commas.
     Jsonc = "jsonc", jsonc::Jsonc;
     /// What `java.util.Properties` reads.
     Properties = "properties", properties::Properties;
+    /// Assignments as a shell reads them with `.`.
+    Shell = "shell", shell::Shell;
+    /// Unit files of systemd and their drop-ins.
+    Systemd = "systemd", systemd::Systemd;
     /// Any text. References stand in braces only, and nothing is escaped.
     Text = "text", text::PlainText;
     /// TOML 1.0 and 1.1.
     Toml = "toml", toml::Toml;
+    /// Any XML 1.0 document.
+    Xml = "xml", xml::Xml(xml::Names::Elements);
     /// YAML 1.1 and 1.2, several documents included.
     Yaml = "yaml", yaml::Yaml;
 }
@@ -100,8 +132,15 @@ impl Format {
             "env" => Some(Self::Dotenv),
             // `.env.production`
             _ if stem == ".env" || file.starts_with(".env.") => Some(Self::Dotenv),
-            _ if genesys_xml::claims(src) => Some(Self::GenesysXml),
+            _ if xml::is_genesys(src) => Some(Self::GenesysXml),
             _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
+            _ if systemd::is_unit(name) => Some(Self::Systemd),
+            "gitconfig" => Some(Self::IniGit),
+            "ini" => Some(Self::Ini),
+            "sh" => Some(Self::Shell),
+            "xml" => Some(Self::Xml),
+            // `my.cnf`, `.my.cnf`
+            "cnf" if matches!(stem, "my" | ".my") => Some(Self::IniMysql),
             _ => None,
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct Search<'a> {
     path: Vec<(usize, String)>,
     /// Whether the last name of the path waits for its value.
     named: bool,
+    /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
+    label: Option<(usize, usize, String)>,
 }
 
 impl<'a> Search<'a> {
@@ -49,6 +51,7 @@ impl<'a> Search<'a> {
             sections: Sections::default(),
             path: Vec::new(),
             named: false,
+            label: None,
         }
     }
 
@@ -87,17 +90,42 @@ impl<'a> Search<'a> {
                 self.path.retain(|(around, _)| *around < depth);
                 self.path.push((depth, String::from_utf8_lossy(text).into_owned()));
                 self.named = scalar.role == Role::Key;
+                // The name of an element comes again behind its attributes.
+                let at = scalar.span.start;
+                self.label = self.label.take().filter(|label| depth >= label.0 || at < label.1);
             }
             Role::Encoded | Role::Value => {
                 self.path.retain(|(around, _)| *around <= depth);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
+                if self.format == Format::Xml {
+                    // What only sets tags apart is no value.
+                    if text.trim_ascii().is_empty() {
+                        return;
+                    }
+                    self.follow_label(scalar, text, named);
+                }
                 let known = self.format.is_genesys()
                     && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
                 if !referred && !known {
                     self.value(scalar, text, named);
                 }
             }
+        }
+    }
+
+    /// `<add key="password" value="x"/>`, `<property name="password">x</property>` and
+    /// `<name>password</name><value>x</value>`: gives the value the name that is meant.
+    fn follow_label(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
+        let Some((depth, name)) = self.path.last_mut().filter(|_| named) else { return };
+        let is = |word| name.eq_ignore_ascii_case(word);
+        if is("key") || is("name") {
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.label = Some((*depth, scalar.span.start, text));
+        } else if let Some((around, _, label)) = &self.label
+            && ((*depth == *around && is("value")) || *depth + 1 == *around)
+        {
+            name.clone_from(label);
         }
     }
 

@@ -16,10 +16,7 @@ pub(super) struct Dotenv;
 
 impl Syntax for Dotenv {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
-        let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        while at < src.len() {
-            at = line(src, at, found);
-        }
+        scan(src, &ALIKE, found);
         Ok(())
     }
 
@@ -54,6 +51,39 @@ impl Syntax for Dotenv {
     }
 }
 
+/// How a dialect reads values.
+pub(super) struct Rules {
+    pub(super) quotes: &'static [u8],
+    /// The quotes in which a backslash keeps another from closing.
+    pub(super) escaping: &'static [u8],
+    /// Where the comment behind a value without quotes begins.
+    pub(super) comment: fn(&[u8]) -> Option<usize>,
+    /// What stands in a value between these quotes, or without.
+    pub(super) text: fn(&[u8], Range<usize>, Option<u8>) -> Text,
+}
+
+/// What all readers have in common.
+const ALIKE: Rules = Rules {
+    quotes: b"\"'",
+    escaping: b"\"",
+    comment: comment_behind_a_blank,
+    text: |src, inner, quote| {
+        let escapes = quote != Some(b'\'') && memchr(b'\\', &src[inner.clone()]).is_some();
+        if escapes { Text::Opaque } else { Text::Verbatim(inner) }
+    },
+};
+
+pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
+    let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    while at < src.len() {
+        at = line(src, at, rules, found);
+    }
+}
+
+pub(super) fn comment_behind_a_blank(text: &[u8]) -> Option<usize> {
+    memmem::find(text, b" #").or_else(|| memmem::find(text, b"\t#"))
+}
+
 /// How a value is quoted.
 #[derive(Clone, Copy)]
 enum Quote {
@@ -77,7 +107,8 @@ impl Quote {
             // Escapes and expansions differ from reader to reader.
             Self::Double if value.iter().any(|b| b"\"\\$`".contains(b)) => Err(Refusal(
                 "holds two of: a single quote; a double quote, `\\`, `$` or backtick; readers of \
-                 this format disagree on how to write that",
+                 this format disagree on how to write that, but shell, dotenv-python and, mostly, \
+                 dotenv-docker and dotenv-node carry it",
             )),
             // Python's takes a doubled backslash for one, and npm's one at the end for an escape.
             Self::Single
@@ -87,7 +118,8 @@ impl Quote {
             {
                 Err(Refusal(
                     "holds a single quote, or a backslash in front of another or at the end; \
-                     readers of this format disagree on how to write that",
+                     readers of this format disagree on how to write that, but shell, \
+                     dotenv-docker and dotenv-python carry it",
                 ))
             }
             Self::None => check_unquoted(value),
@@ -104,7 +136,10 @@ fn check_any(value: &Draft) -> Result<(), Refusal> {
     }
     // Python's expands it in any quotes.
     if memmem::find(value, b"${").is_some() {
-        return Err(Refusal("holds `${`, which some readers of this format expand in any quotes"));
+        return Err(Refusal(
+            "holds `${`, which some readers of this format expand in any quotes; shell, \
+             dotenv-docker and dotenv-node carry it",
+        ));
     }
     match value.iter().find(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n')) {
         None => Ok(()),
@@ -113,7 +148,7 @@ fn check_any(value: &Draft) -> Result<(), Refusal> {
     }
 }
 
-fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_./:@%+,=~-".contains(b);
     // A shell takes `~` for a home folder where a path may begin.
     let home = value.starts_with(b"~")
@@ -121,15 +156,15 @@ fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
         || memmem::find(value, b"=~").is_some();
     if home || !value.iter().all(plain) {
         return Err(Refusal(
-            "has to be quoted here, but then Docker's --env-file would read the quotes too; if \
-             that does not matter, write the quotes in the template",
+            "has to be quoted here, but then Docker's --env-file would read the quotes too; \
+             dotenv-docker carries all but line ends, or write the quotes in the template",
         ));
     }
     Ok(())
 }
 
 /// Reads the line at `at`, or more where a quoted value runs on, and gives the start of the next.
-fn line(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
+fn line(src: &[u8], at: usize, rules: &Rules, found: &mut dyn FnMut(Scalar)) -> usize {
     let end = line_end(src, at);
     let next = end + 1;
     let mut scalar = |range: Range<usize>, text, role| {
@@ -147,13 +182,11 @@ fn line(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
     };
     scalar(key.clone(), Text::Verbatim(key), Role::Key);
     match src[value..end].first() {
-        Some(&quote @ (b'"' | b'\'')) => {
-            let close = closing(src, value + 1, quote);
+        Some(quote) if rules.quotes.contains(quote) => {
+            let close = closing(src, value + 1, *quote, rules.escaping.contains(quote));
             // Behind the closing quote may only be a comment; `'it'\''s'` is not read alike.
             if let Some(close) = close.filter(|&close| ends_there(src, close + 1)) {
-                let inner = value + 1..close;
-                let escapes = quote == b'"' && memchr(b'\\', &src[inner.clone()]).is_some();
-                let text = if escapes { Text::Opaque } else { Text::Verbatim(inner) };
+                let text = (rules.text)(src, value + 1..close, Some(*quote));
                 scalar(value..close + 1, text, Role::Value);
                 return line_end(src, close) + 1;
             }
@@ -162,12 +195,9 @@ fn line(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
         }
         _ => {
             let text = &src[value..end];
-            let comment = memmem::find(text, b" #").or_else(|| memmem::find(text, b"\t#"));
-            let end = value + comment.unwrap_or(text.len());
+            let end = value + (rules.comment)(text).unwrap_or(text.len());
             let span = value..end - trailing_blanks(&src[value..end]);
-            let escapes = memchr(b'\\', &src[span.clone()]).is_some();
-            let text = if escapes { Text::Opaque } else { Text::Verbatim(span.clone()) };
-            scalar(span, text, Role::Value);
+            scalar(span.clone(), (rules.text)(src, span, None), Role::Value);
         }
     }
     next
@@ -193,8 +223,8 @@ fn split(src: &[u8], line: Range<usize>) -> Option<(Range<usize>, usize)> {
 }
 
 /// Where the quote that opened before `from` closes.
-fn closing(src: &[u8], from: usize, quote: u8) -> Option<usize> {
-    if quote == b'\'' {
+fn closing(src: &[u8], from: usize, quote: u8, escaping: bool) -> Option<usize> {
+    if !escaping {
         return memchr(quote, &src[from..]).map(|found| from + found);
     }
     let mut at = from;

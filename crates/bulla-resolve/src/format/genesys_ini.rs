@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text};
+use super::lines::{is_blank, lines, trimmed, verbatim};
+use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax};
 
 pub(super) struct GenesysIni;
 
@@ -24,30 +25,15 @@ impl Syntax for GenesysIni {
                 Some(b'[') if text.ends_with(b"]") => {
                     in_section = 1;
                     let name = trimmed(src, content.start + 1..content.end - 1);
-                    found(Scalar {
-                        span: name.clone(),
-                        text: Text::Verbatim(name),
-                        role: Role::Section,
-                        depth: 0,
-                    });
+                    found(verbatim(name, Role::Section, 0));
                 }
                 Some(_) => {
                     let equals = memchr(b'=', text).map(|at| content.start + at);
                     let key = trimmed(src, content.start..equals.unwrap_or(content.end));
-                    found(Scalar {
-                        span: key.clone(),
-                        text: Text::Verbatim(key),
-                        role: Role::Key,
-                        depth: in_section,
-                    });
+                    found(verbatim(key, Role::Key, in_section));
                     if let Some(equals) = equals {
                         let value = trimmed(src, equals + 1..line.end);
-                        found(Scalar {
-                            span: value.clone(),
-                            text: Text::Verbatim(value),
-                            role: Role::Value,
-                            depth: in_section,
-                        });
+                        found(verbatim(value, Role::Value, in_section));
                     }
                 }
             }
@@ -91,28 +77,4 @@ fn check(value: &[u8]) -> Result<(), Refusal> {
              character is not documented; the XML form carries it",
         )),
     }
-}
-
-/// The lines of a file without their ends, the byte order mark skipped.
-fn lines(src: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut start = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    std::iter::from_fn(move || {
-        (start < src.len()).then(|| {
-            let end = memchr(b'\n', &src[start..]).map_or(src.len(), |at| start + at);
-            let line = start..end - usize::from(src[start..end].ends_with(b"\r"));
-            start = end + 1;
-            line
-        })
-    })
-}
-
-fn trimmed(src: &[u8], range: Range<usize>) -> Range<usize> {
-    let text = &src[range.clone()];
-    let start = text.iter().take_while(|&&b| is_blank(b)).count();
-    let end = text[start..].iter().rev().take_while(|&&b| is_blank(b)).count();
-    range.start + start..range.end - end
-}
-
-fn is_blank(b: u8) -> bool {
-    matches!(b, b' ' | b'\t')
 }

@@ -75,7 +75,7 @@ fn a_find_without_a_reference_stays() {
 }
 
 /// Adopts a file and renders the template; gives how many secrets were found.
-fn assert_comes_back(name: &str, format: Option<Format>, file: &[u8]) -> usize {
+pub(crate) fn assert_comes_back(name: &str, format: Option<Format>, file: &[u8]) -> usize {
     let adoption = Adoption::find(name, file, format).unwrap();
     let references: Vec<_> = adoption.finds.iter().map(|find| find.reference()).collect();
     let template = adoption.template(&references).unwrap();
@@ -116,7 +116,7 @@ impl Source for Values {
     }
 }
 
-fn value() -> impl Strategy<Value = String> {
+pub(crate) fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         "[A-Za-z0-9/._~+-]{1,30}",
         "[ -~]{1,20}",

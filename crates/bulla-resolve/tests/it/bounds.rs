@@ -153,3 +153,23 @@ fn secrets_with_endless_names_are_adopted() {
     let names: Vec<_> = adoption.finds.iter().map(|find| (&*find.entry, &*find.field)).collect();
     assert_eq!(names, [("app", "secret"), ("app", "secret-2"), ("app", "secret-3")]);
 }
+
+#[test]
+fn lines_and_nesting_without_end_are_answered() {
+    let count = 1_000_000;
+    let further = format!("[s]\na =\n{}", "  bulla\n".repeat(count));
+    assert!(outcome(Format::IniPython, format!("{further}  {{{{ bulla://a/b }}}}\n")).is_ok());
+    let words = format!("[Service]\nEnvironment={}\n", "A={{bulla://a/b}} ".repeat(20_000));
+    assert!(outcome(Format::Systemd, words).is_ok());
+    let longer = format!("[Service]\nEnvironment={}\n", "A={{bulla://a/b}} ".repeat(count));
+    assert_eq!(outcome(Format::Systemd, longer).unwrap_err().len(), count);
+    let parts = format!("Environment= \\\n{}x=y\n", "  A=bulla://a/b \\\n # c\n".repeat(2_000));
+    assert!(outcome(Format::Systemd, parts).is_ok());
+    assert!(outcome(Format::Shell, "A='bulla://a/b' ".repeat(count)).is_ok());
+    for open in ["$(", "${", "`", "\"$(", "A=$(", "(", "{{bulla", "<("] {
+        let file = format!("A=bulla://a/b\n{}\nA=bulla://a/b\n", open.repeat(count / 10));
+        let _ = outcome(Format::Shell, file);
+    }
+    let quotes = format!("[s]\na={}bulla\n", "\"\"".repeat(count));
+    assert!(outcome(Format::IniGit, quotes).is_ok());
+}

@@ -5,6 +5,8 @@
 
 /// Taking literal secrets out of files.
 mod adopt;
+/// The same in the dialects of formats.
+mod adopt_dialects;
 /// Files that are made to be too much.
 mod bounds;
 /// Templates, values, and what they render to or what is wrong with them.
@@ -15,3 +17,11 @@ mod docs;
 mod files;
 /// Nasty values, judged by the programs that read such files.
 mod readers;
+/// INI and its dialects, judged by the programs that read them.
+mod readers_ini;
+/// Assignments, judged by shells and others.
+mod readers_shell;
+/// Units, judged by systemd.
+mod readers_systemd;
+/// XML, judged likewise.
+mod readers_xml;

@@ -96,7 +96,7 @@ fn is_text(value: &[u8]) -> bool {
 }
 
 /// Values that somebody's template has been broken by.
-fn nasty() -> Vec<Vec<u8>> {
+pub(crate) fn nasty() -> Vec<Vec<u8>> {
     let texts = [
         "",
         " ",
@@ -240,7 +240,7 @@ fn python(script: &str) -> String {
 }
 
 /// The rendered file, or `None` if the value was refused for the right reason.
-fn rendered(format: Format, template: &str, value: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn rendered(format: Format, template: &str, value: &[u8]) -> Option<Vec<u8>> {
     let template = Template::parse("nasty", template.as_bytes().to_vec(), Some(format));
     match render(&[template], &One(value), &[]) {
         Ok(renderings) => Some(renderings[0].contents.expose().to_vec()),

@@ -1,8 +1,7 @@
-//! Genesys applications in the XML form that its configuration tools import (XML 1.0).
+//! Any XML 1.0 document: references are resolved in all attributes, texts and CDATA sections.
 //!
-//! `list_pair@key` is a section, `str_pair@key` an option, `str_pair@value` its value. References are
-//! resolved in all attributes and texts. `quick-xml` decides what is XML; entities that a document
-//! type declares are not expanded, and what uses them is not touched.
+//! `quick-xml` decides what is XML; entities that a document type declares are not expanded, and what
+//! uses them is not touched. What is a name in a document is decided by [`Names`].
 
 use std::ops::Range;
 
@@ -15,16 +14,26 @@ use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Tex
 use crate::problem::Rule;
 use crate::secret::Draft;
 
-pub(super) struct GenesysXml;
+/// XML with names of a certain kind.
+pub(super) struct Xml(pub(super) Names);
 
-impl Syntax for GenesysXml {
+/// Which scalars are names and not values.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Names {
+    /// Those of the elements and attributes.
+    Elements,
+    /// Genesys': `list_pair@key` is a section, `str_pair@key` an option, `str_pair@value` its value.
+    Genesys,
+}
+
+impl Syntax for Xml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let text = utf8(src)?;
         if let Some(at) = declared_otherwise(src).filter(|_| !text.is_ascii()) {
             let what = "the file declares another encoding than UTF-8 and is not ASCII";
             return Err(Malformed { at, rule: Rule::WrongEncoding, what });
         }
-        Scan { src: text, open: Vec::new(), set: None, text: None }.run(found)
+        Scan { src: text, names: self.0, open: Vec::new(), set: None, text: None }.run(found)
     }
 
     fn encode(
@@ -60,8 +69,8 @@ impl Syntax for GenesysXml {
     }
 }
 
-/// Whether it is an application with a mail client in it.
-pub(super) fn claims(src: &[u8]) -> bool {
+/// Whether it is a Genesys application with a mail client in it.
+pub(super) fn is_genesys(src: &[u8]) -> bool {
     memmem::find(src, b"<list_pair").is_some()
         && ["pop-client", "smtp-client"]
             .iter()
@@ -75,6 +84,7 @@ const MAX_ATTRIBUTES: usize = 1_000;
 
 struct Scan<'a> {
     src: &'a str,
+    names: Names,
     /// Where the elements begin that are open.
     open: Vec<usize>,
     /// The element that held the last section.
@@ -86,9 +96,12 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn run(mut self, found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let src = self.src;
-        let mut reader = Reader::from_str(src);
-        let position =
-            |reader: &Reader<&[u8]>| usize::try_from(reader.buffer_position()).unwrap_or(src.len());
+        // The reader does not count a byte order mark.
+        let bom = if src.starts_with('\u{feff}') { 3 } else { 0 };
+        let mut reader = Reader::from_str(&src[bom..]);
+        let position = |reader: &Reader<&[u8]>| {
+            usize::try_from(reader.buffer_position()).map_or(src.len(), |at| bom + at)
+        };
         loop {
             let start = position(&reader);
             let event = reader.read_event().map_err(|_| malformed(start))?;
@@ -111,13 +124,7 @@ impl Scan<'_> {
                 }
                 Event::CData(_) => {
                     let inner = start + CDATA.len()..end - "]]>".len();
-                    let text = self.newlines(inner);
-                    found(Scalar {
-                        span: start..end,
-                        text,
-                        role: Role::Value,
-                        depth: self.depth(),
-                    });
+                    found(self.content(start..end, self.newlines(inner)));
                 }
                 // Entities and default values that are declared there could hide a reference.
                 Event::DocType(text) if text.contains('[') => {
@@ -127,12 +134,7 @@ impl Scan<'_> {
                     });
                 }
                 // No reader makes a value of it, so a reference in it is a mistake.
-                Event::PI(_) => found(Scalar {
-                    span: start..end,
-                    text: Text::Opaque,
-                    role: Role::Value,
-                    depth: self.depth(),
-                }),
+                Event::PI(_) => found(self.content(start..end, Text::Opaque)),
                 Event::Eof if self.open.is_empty() => return Ok(()),
                 Event::Eof => return Err(malformed(end)),
                 _ => {}
@@ -147,7 +149,9 @@ impl Scan<'_> {
         found: &mut dyn FnMut(Scalar),
     ) -> Result<(), Malformed> {
         let name = tag.local_name();
-        let (section, option) = (name.as_ref() == "list_pair", name.as_ref() == "str_pair");
+        let genesys = self.names == Names::Genesys;
+        let section = genesys && name.as_ref() == "list_pair";
+        let option = genesys && name.as_ref() == "str_pair";
         if section {
             let parent = self.open.last().copied();
             if self.set.is_none() || self.set != parent {
@@ -157,11 +161,12 @@ impl Scan<'_> {
                     span: at.clone(),
                     text: Text::Verbatim(at),
                     role: Role::Set,
-                    depth: self.depth(),
+                    depth: self.open.len(),
                 });
             }
         }
-        let mut at = span.start + 1 + tag.name().as_ref().len();
+        let named = span.start + 1..span.start + 1 + tag.name().as_ref().len();
+        let mut at = named.end;
         let mut scalars = Vec::new();
         for (number, attribute) in tag.attributes().enumerate() {
             let attribute =
@@ -186,12 +191,28 @@ impl Scan<'_> {
             } else {
                 Text::Verbatim(value.clone())
             };
-            scalars.push(Scalar { span: value, text, role, depth: self.depth() });
+            let depth = self.open.len() + usize::from(!genesys);
+            scalars.extend((!genesys).then(|| Self::name(key_at..key_end, depth)));
+            scalars.push(Scalar { span: value, text, role, depth });
         }
-        // A name before its value, whatever their order in the tag.
-        scalars.sort_by_key(|scalar| scalar.role == Role::Value);
-        scalars.into_iter().for_each(found);
+        if genesys {
+            // A name before its value, whatever their order in the tag.
+            scalars.sort_by_key(|scalar| scalar.role == Role::Value);
+            scalars.into_iter().for_each(found);
+        } else {
+            let depth = self.open.len();
+            found(Self::name(named.clone(), depth));
+            if !scalars.is_empty() {
+                scalars.into_iter().for_each(&mut *found);
+                // Once more, for the text that may follow.
+                found(Self::name(named, depth));
+            }
+        }
         Ok(())
+    }
+
+    fn name(span: Range<usize>, depth: usize) -> Scalar {
+        Scalar { span: span.clone(), text: Text::Verbatim(span), role: Role::Key, depth }
     }
 
     /// The text between two tags.
@@ -205,7 +226,14 @@ impl Scan<'_> {
         } else {
             self.newlines(span.clone())
         };
-        Scalar { span, text, role: Role::Value, depth: self.depth() }
+        self.content(span, text)
+    }
+
+    /// What stands in the innermost element, whose name lies as deep as its text.
+    fn content(&self, span: Range<usize>, text: Text) -> Scalar {
+        let depth =
+            self.open.len() - usize::from(self.names == Names::Elements && !self.open.is_empty());
+        Scalar { span, text, role: Role::Value, depth }
     }
 
     /// A text in which only line ends are decoded (XML 1.0 section 2.11).
@@ -217,10 +245,6 @@ impl Scan<'_> {
         } else {
             Text::Verbatim(span)
         }
-    }
-
-    fn depth(&self) -> usize {
-        self.open.len()
     }
 }
 

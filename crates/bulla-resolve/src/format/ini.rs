@@ -1,0 +1,131 @@
+//! INI files as Python's configparser, git, systemd, MySQL and MariaDB read them alike.
+//!
+//! They agree on `[section]`, `key = value` and lines that begin with `#` or `;`. They disagree on
+//! quotes, escapes, expansions, comments behind values, lines that are indented and `key: value`;
+//! what needs one of these is left to a dialect.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+use super::ini_mysql::MAX_LINE;
+use super::lines::{around, is_blank, lines, opaque, trimmed, verbatim};
+use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+
+pub(super) struct Ini;
+
+impl Syntax for Ini {
+    fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let mut depth = 0;
+        // How far the last option is indented, and its value: Python continues it with what is
+        // indented further.
+        let mut option: Option<(usize, Option<Scalar>)> = None;
+        for line in lines(src) {
+            let content = trimmed(src, line.clone());
+            let text = &src[content.clone()];
+            if matches!(text.first(), None | Some(b'#' | b';')) {
+                continue;
+            }
+            let indent = content.start - line.start;
+            if let Some((around, value)) = &mut option {
+                let continues = indent > *around;
+                if let Some(value) = value.take() {
+                    found(if continues { Scalar { text: Text::Opaque, ..value } } else { value });
+                }
+                if continues {
+                    found(opaque(content, depth));
+                    continue;
+                }
+            }
+            option = None;
+            if text.starts_with(b"[") {
+                let Some(name) = text.strip_suffix(b"]") else {
+                    found(opaque(content, depth));
+                    continue;
+                };
+                depth = 1;
+                let name = trimmed(src, content.start + 1..content.start + name.len());
+                found(verbatim(name, Role::Section, 0));
+                continue;
+            }
+            let Some(at) = memchr2(b'=', b':', text).map(|at| content.start + at) else {
+                found(verbatim(content, Role::Key, depth));
+                option = Some((indent, None));
+                continue;
+            };
+            if src[at] == b':' {
+                found(opaque(content, depth));
+                option = Some((indent, None));
+                continue;
+            }
+            found(verbatim(trimmed(src, content.start..at), Role::Key, depth));
+            let value = trimmed(src, at + 1..line.end);
+            let alike = check(&src[value.clone()]).is_ok() && line.len() <= MAX_LINE;
+            let value =
+                if alike { verbatim(value, Role::Value, depth) } else { opaque(value, depth) };
+            option = Some((indent, Some(value)));
+        }
+        if let Some((_, Some(value))) = option {
+            found(value);
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        src: &[u8],
+        span: Range<usize>,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let whole = content.joined();
+        check(whole.bytes())?;
+        if around(src, &span).len() - span.len() + whole.len() > MAX_LINE {
+            return Err(Refusal(
+                "makes a line that is too long for MySQL; ini-python, ini-git and systemd carry \
+                 longer ones",
+            ));
+        }
+        content.parts.iter().for_each(|&part| out.copy(part));
+        Ok(())
+    }
+}
+
+/// Whether all readers take `value` for just that value.
+fn check(value: &[u8]) -> Result<(), Refusal> {
+    let text = std::str::from_utf8(value)
+        .map_err(|_| Refusal("is not UTF-8; ini-git and ini-mysql carry every byte but NUL"))?;
+    if let Some(c) = text.chars().find(|c| c.is_ascii_control()) {
+        return Err(Refusal(match c {
+            '\0' => "holds a NUL, which no text file can carry",
+            '\n' => {
+                "holds a line end, which readers of this format write differently; ini-git, \
+                 ini-mysql and, between its lines, ini-python carry it"
+            }
+            _ => "holds a control character; ini-git and ini-mysql carry it",
+        }));
+    }
+    if text.contains('%') {
+        return Err(Refusal(
+            "holds `%`, which some readers of this format expand; ini-python, ini-python-raw, \
+             ini-git, ini-mysql and, in Environment and Exec settings, systemd carry it",
+        ));
+    }
+    if text.contains(['"', '\'', '\\', '#', ';', '$']) {
+        return Err(Refusal(
+            "holds a quote, `\\`, `#`, `;` or `$`, on which readers of this format disagree; \
+             ini-python, ini-git, ini-mysql and, in Environment and Exec settings, systemd carry it",
+        ));
+    }
+    // MySQL takes the last byte of some characters for a blank of Latin-1.
+    if text.trim() != text
+        || value.first().is_some_and(|&b| is_blank(b))
+        || value.ends_with(b"\xa0")
+    {
+        return Err(Refusal(
+            "begins or ends with white space, or what a reader takes for it; ini-git and ini-mysql \
+             carry it in quotes",
+        ));
+    }
+    Ok(())
+}

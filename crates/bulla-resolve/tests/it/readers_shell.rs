@@ -1,0 +1,145 @@
+//! Files of assignments, judged by shells, and dialects of dotenv, judged by what reads them.
+
+use bulla_resolve::Format;
+
+use crate::readers_ini::{Place, alone, judge};
+
+#[test]
+fn shell_is_read_by_dash() {
+    judge(Format::Shell, "sh", SHELL, &["dash", "-c", SOURCE], 97);
+}
+
+#[test]
+fn shell_is_read_by_bash() {
+    judge(Format::Shell, "sh", SHELL, &["bash", "-c", SOURCE], 97);
+}
+
+#[test]
+fn shell_is_read_by_zsh() {
+    judge(Format::Shell, "sh", SHELL, &["zsh", "-fc", SOURCE], 97);
+}
+
+#[test]
+fn dollar_quotes_are_read_by_bash() {
+    judge(Format::Shell, "sh", DOLLAR_QUOTES, &["bash", "-c", SOURCE], 97);
+}
+
+#[test]
+fn dotenv_docker_is_read_by_docker() {
+    judge(Format::DotenvDocker, "env", DOCKER_ENV, &["python3", "-c", DOCKER], 75);
+}
+
+#[test]
+fn dotenv_node_is_read_by_node() {
+    judge(Format::DotenvNode, "env", ENV, &["node", "-e", NODE], 85);
+}
+
+#[test]
+fn dotenv_node_is_read_by_npms_dotenv() {
+    judge(Format::DotenvNode, "env", ENV, &["node", "-e", NPM], 85);
+}
+
+#[test]
+fn dotenv_python_is_read_by_python() {
+    judge(Format::DotenvPython, "env", ENV, &["python3", "-c", PYTHON], 90);
+}
+
+pub(crate) const SHELL: &[Place] = &[
+    alone("a=bulla://a/b\nend=1\n"),
+    alone("# it's\nexport a='bulla://a/b' end=1 # it's\n"),
+    alone("a=\"bulla://a/b\"; end=1"),
+    alone("a={{ bulla://a/b }} end=1\n"),
+    Place {
+        template: "x=$(echo \"it's $(echo ')') #\" # it's\n)\nif true; then\n  \
+                   readonly a=x\\ \"\\$y\\z {{ bulla://a/b }}\"'z'\\\nu\nfi\n: 'it'\\''s'\nend=1\n",
+        before: "x $y\\z ",
+        after: "zu",
+    },
+];
+pub(crate) const DOLLAR_QUOTES: &[Place] =
+    &[Place { template: "a=$'\\x41\\'\\n{{ bulla://a/b }}'\nend=1\n", before: "A'\n", after: "" }];
+
+const SOURCE: &str = r#"
+for path in "$0"/*.sh; do
+    ( a=; end=; . "$path" && [ "$end" = 1 ] && printf %s "$a" > "$path.got" )
+done
+exit 0
+"#;
+
+pub(crate) const ENV: &[Place] = &[
+    alone("# it's\na=bulla://a/b\nend=1\n"),
+    alone("export a = bulla://a/b # it's\r\nend=1\r\n"),
+    alone("a='bulla://a/b'\nend=1"),
+    alone("a=\"bulla://a/b\" # c\n\nend=1\n"),
+    Place { template: "a=x{{ bulla://a/b }}y\nend=1\n", before: "x", after: "y" },
+    Place { template: "a=\"x\\n'{{ bulla://a/b }}\"\nend=1\n", before: "x\n'", after: "" },
+];
+pub(crate) const DOCKER_ENV: &[Place] = &[
+    alone("# c\n a=bulla://a/b\nend=1\n"),
+    Place { template: "a= '{{ bulla://a/b }}' #\r\nend=1\r\n", before: " '", after: "' #" },
+    Place { template: "a=={{ bulla://a/b }}\nend=1", before: "=", after: "" },
+];
+
+/// docker reads the file before it asks the daemon, so a daemon that only looks at what it is asked
+/// for is enough.
+const DOCKER: &str = r#"
+import glob, http.server, json, os, shutil, socketserver, subprocess, sys, threading
+if not shutil.which('docker'): sys.exit(77)
+asked = []
+class Daemon(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def answer(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        for name, value in (('Api-Version', '1.41'), ('Content-Type', 'application/json'),
+                            ('Content-Length', str(len(body)))): self.send_header(name, value)
+        self.end_headers()
+        if self.command != 'HEAD': self.wfile.write(body)
+    def do_HEAD(self): self.answer(200, {})
+    def do_GET(self): self.answer(200, {})
+    def do_POST(self):
+        asked.append(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+        self.answer(201, {'Id': 'x', 'Warnings': []})
+    def address_string(self): return ''
+    def log_message(self, *rest): pass
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer): daemon_threads = True
+socket = os.path.join(sys.argv[1], 'socket')
+server = Server(socket, Daemon)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+environment = dict(os.environ, DOCKER_HOST='unix://' + socket, DOCKER_CONFIG=sys.argv[1])
+for path in glob.glob(sys.argv[1] + '/*.env'):
+    done = subprocess.run(['docker', 'create', '--env-file', path, 'image'], env=environment,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+    got = done.stderr
+    if done.returncode == 0:
+        values = dict(pair.split('=', 1) for pair in asked[-1]['Env'])
+        got = values['a'].encode() if values['end'] == '1' else b'no end'
+    open(path + '.got', 'wb').write(got)
+"#;
+const NODE: &str = r"
+const fs = require('fs'), util = require('util'), folder = process.argv[1];
+if (!util.parseEnv) process.exit(77);
+for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.env'))) {
+    const values = util.parseEnv(fs.readFileSync(folder + '/' + name, 'utf8'));
+    if (values.end === '1') fs.writeFileSync(folder + '/' + name + '.got', values.a);
+}
+";
+/// `./test --install` puts npm's into a folder of its own, which `NODE_PATH` names.
+const NPM: &str = r"
+const fs = require('fs'), folder = process.argv[1];
+let dotenv;
+try { dotenv = require('dotenv'); } catch { process.exit(77); }
+for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.env'))) {
+    const values = dotenv.parse(fs.readFileSync(folder + '/' + name));
+    if (values.end === '1') fs.writeFileSync(folder + '/' + name + '.got', values.a);
+}
+";
+const PYTHON: &str = r"
+import glob, sys
+try: import dotenv
+except ImportError: sys.exit(77)
+for path in glob.glob(sys.argv[1] + '/*.env'):
+    values = dotenv.dotenv_values(path)
+    if values.get('end') == '1' and values.get('a') is not None:
+        open(path + '.got', 'wb').write(values['a'].encode())
+";
