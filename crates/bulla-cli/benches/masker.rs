@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
-#[allow(dead_code, reason = "a benchmark uses a part")]
+#[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/forms.rs"]
 mod forms;
-#[allow(dead_code, reason = "a benchmark uses a part")]
+#[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/masker.rs"]
 mod masker;
 

@@ -76,7 +76,7 @@ impl Program {
                 // Its own terminal has told it before this one had the size.
                 signals::send(program, SIGWINCH);
             }
-            Event::Signal { signal: SIGCONT, .. } | Event::Stopped(_) => {}
+            Event::Signal { signal: SIGCONT, .. } | Event::Stopped => {}
             // What a key sends, it sends to the whole job.
             Event::Signal { signal, from_process } => {
                 if from_process {
@@ -122,7 +122,7 @@ impl Program {
             }
             Event::Signal { signal: SIGCONT, .. } => resume(program),
             Event::Signal { signal, .. } => signals::send(program, signal),
-            Event::Stopped(_) => {
+            Event::Stopped => {
                 outer.leave();
                 // Our whole job stops, as it would by a key. Where there is no shell to continue it,
                 // the kernel does not stop it, and then the program goes on as well.
@@ -179,7 +179,7 @@ fn same_place(one: impl AsFd, other: impl AsFd) -> bool {
 }
 
 /// The program that is running, even if another has been installed in its place.
-fn ourselves() -> io::Result<PathBuf> {
+pub(crate) fn ourselves() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 

@@ -213,8 +213,8 @@ fn json(text: &str, slash: bool, ascii: bool, html: bool) -> Zeroizing<Vec<u8>> 
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::masker::{MASK, Masker, Patterns};
     use super::*;
-    use crate::cmd::run::masker::{MASK, Masker, Patterns};
 
     fn masked(value: &[u8], text: &[u8]) -> Vec<u8> {
         let mut forms = Vec::new();

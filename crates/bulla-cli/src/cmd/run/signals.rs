@@ -37,8 +37,8 @@ pub(crate) enum Event {
     /// A signal that is one of those that were caught; whether a process has sent it, or else the
     /// kernel, as for a key.
     Signal { signal: i32, from_process: bool },
-    /// The program was stopped by this signal.
-    Stopped(i32),
+    /// The program was stopped.
+    Stopped,
 }
 
 /// Waits for the end of a program, and tells what happens meanwhile.
@@ -56,10 +56,8 @@ pub(crate) fn wait(
         }
         loop {
             match waitpid(Some(program), WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-                Ok(Some((_, status))) => match status.stopping_signal() {
-                    Some(signal) => happens(Event::Stopped(signal)),
-                    None => return Ok(status),
-                },
+                Ok(Some((_, status))) if status.stopped() => happens(Event::Stopped),
+                Ok(Some((_, status))) => return Ok(status),
                 Ok(None) => break,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
