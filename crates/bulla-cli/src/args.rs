@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Adopt(cmd::adopt::AdoptArgs),
     /// Put values in the place of references in templates
     Render(cmd::render::RenderArgs),
+    /// Run a program with rendered templates in its environment and in files in memory
+    Run(cmd::run::RunArgs),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

@@ -5,20 +5,48 @@ use std::fmt::Display;
 /// How a run ended, as scripts see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Locked = 3,
-    Missing = 4,
-    Tampered = 5,
-    Conflict = 6,
-    RemoteFailed = 7,
-    NeedsPerson = 8,
-    Findings = 9,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    Locked,
+    Missing,
+    Tampered,
+    Conflict,
+    RemoteFailed,
+    NeedsPerson,
+    Findings,
+    /// `run` did not start its program, or lost its output.
+    RunFailed,
+    /// The program of `run` is there, and cannot be run.
+    NotExecutable,
+    /// The program of `run` is not there.
+    NotFound,
+    Interrupted,
+    /// The program of `run` ended with this code.
+    OfProgram(u8),
 }
 
 impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Locked => 3,
+            Self::Missing => 4,
+            Self::Tampered => 5,
+            Self::Conflict => 6,
+            Self::RemoteFailed => 7,
+            Self::NeedsPerson => 8,
+            Self::Findings => 9,
+            Self::RunFailed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Interrupted => 130,
+            Self::OfProgram(code) => code,
+        }
+    }
+
     /// Which of several ends is the one to report: what threatens the vault first.
     pub(crate) fn worst(ends: impl IntoIterator<Item = Self>) -> Self {
         const ORDER: [Exit; 10] = [

@@ -1,8 +1,14 @@
 //! What the process does before it touches its first secret.
 
 use std::panic;
+use std::sync::OnceLock;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
+};
+
+use crate::tty;
 
 /// No core dumps, no debugger of the same user, no file that others can read, no panic message
 /// with a value in it.
@@ -10,22 +16,47 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 /// Each of these can be refused by the system. That is no reason not to work, and `bulla doctor`
 /// tells.
 pub(crate) fn process() {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = setrlimit(Resource::Core, none);
-    // A core dump that is piped to a handler ignores the limit but not this; and this also keeps
-    // other processes of the same user from reading our memory.
-    #[cfg(target_os = "linux")]
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    unreadable();
+    let core = getrlimit(Resource::Core);
+    // Not the hard limit, which would stay with every program that is started from here.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
     // A folder of templates may have more folders in it than the usual limit on open files.
-    let files = rustix::process::getrlimit(Resource::Nofile);
+    let files = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let umask = umask(Mode::from_raw_mode(0o077));
+    let _ = BEFORE.set(Before { core, files, umask });
     panic::set_hook(Box::new(|panic| {
         use std::io::Write as _;
+        tty::set_back_at_once();
         let place = panic.location().map_or_else(String::new, |l| format!(" at {l}"));
         let _ = writeln!(
             std::io::stderr(),
             "bulla: internal error{place}\nhint: nothing half done was left behind; please report this line"
         );
     }));
+}
+
+/// No core dump of this process, whatever its limit and its handler, and no look into it for others
+/// of the same user. A program that is started from here is as it was again.
+pub(crate) fn unreadable() {
+    #[cfg(target_os = "linux")]
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// What [`process`] has changed that a started program would inherit.
+struct Before {
+    core: Rlimit,
+    files: Rlimit,
+    umask: Mode,
+}
+
+static BEFORE: OnceLock<Before> = OnceLock::new();
+
+/// Sets back what a started program would inherit.
+pub(crate) fn give_back() {
+    if let Some(before) = BEFORE.get() {
+        let _ = setrlimit(Resource::Core, before.core);
+        let _ = setrlimit(Resource::Nofile, before.files);
+        umask(before.umask);
+    }
 }

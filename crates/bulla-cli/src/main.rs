@@ -32,6 +32,9 @@ use crate::args::Args;
 use crate::context::Context;
 
 fn main() -> ExitCode {
+    if let Some(ended) = cmd::run::lead() {
+        return ended;
+    }
     harden::process();
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -60,7 +60,7 @@ impl Printer {
             self.failure(&failure);
             failure.exit
         });
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 
     /// Writes a failure to stderr.
@@ -72,7 +72,7 @@ impl Printer {
         let mut err = io::stderr().lock();
         if self.json {
             let value = json!({"error": {
-                "code": code, "message": fact, "hints": hints, "exit": *exit as u8,
+                "code": code, "message": fact, "hints": hints, "exit": exit.code(),
             }});
             let _ = writeln!(err, "{}", escaped_json(&value.to_string()));
             return;

@@ -1,6 +1,7 @@
 //! The vault as a source of values for the resolver.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 
 use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -8,6 +9,8 @@ use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 /// Answers references from one snapshot of a vault.
 pub(crate) struct VaultSource<'v> {
     snapshot: &'v Snapshot<'v>,
+    /// What was answered with a public field.
+    public: RefCell<BTreeSet<Reference>>,
     names: OnceCell<Vec<String>>,
     helped: Cell<usize>,
 }
@@ -21,7 +24,12 @@ const LOOKED_AT: usize = 20_000;
 
 impl<'v> VaultSource<'v> {
     pub(crate) fn new(snapshot: &'v Snapshot<'v>) -> Self {
-        Self { snapshot, names: OnceCell::new(), helped: Cell::new(0) }
+        Self { snapshot, public: RefCell::default(), names: OnceCell::new(), helped: Cell::new(0) }
+    }
+
+    /// Whether the answer to a reference was a public field.
+    pub(crate) fn is_public(&self, reference: &Reference) -> bool {
+        self.public.borrow().contains(reference)
     }
 
     /// The answer to one reference, with the version of the entry that was found for it.
@@ -39,10 +47,13 @@ impl<'v> VaultSource<'v> {
         };
         let field = FieldName::new(reference.field()).ok().and_then(|name| entry.field(&name));
         match field {
-            Some(field) => Answer::Value {
-                secret: bulla_resolve::Secret::copied_from(field.value.expose()),
-                version: found.version,
-            },
+            Some(field) => {
+                if field.public {
+                    self.public.borrow_mut().insert(reference.clone());
+                }
+                let secret = bulla_resolve::Secret::copied_from(field.value.expose());
+                Answer::Value { secret, version: found.version }
+            }
             None => Answer::Missing {
                 part: RefPart::Field,
                 nearest: closest(

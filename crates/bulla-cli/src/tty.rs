@@ -1,17 +1,19 @@
-//! The terminal during a hidden prompt.
+//! The terminal during a hidden prompt, and while its keys go to another program.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread;
 
+use rustix::process::getpgrp;
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 
 /// Whether there is a terminal to ask on: stdin may be a pipe all the same.
 pub(crate) fn is_there() -> bool {
@@ -73,6 +75,67 @@ impl Drop for Hidden {
     }
 }
 
+/// The terminal while every key goes to a program that has another one, and means nothing here.
+///
+/// It is set back when this is dropped, and at whatever else ends the program, as a silent one is.
+pub(crate) struct Raw {
+    terminal: File,
+    before: Termios,
+}
+
+impl Raw {
+    /// Takes the terminal that is standard input; nothing is changed yet.
+    pub(crate) fn of_stdin() -> io::Result<Self> {
+        let terminal = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let before = tcgetattr(&terminal)?;
+        Ok(Self { terminal, before })
+    }
+
+    /// How the terminal was.
+    pub(crate) fn before(&self) -> &Termios {
+        &self.before
+    }
+
+    /// Whether this program may read the terminal and change it; who does so from the background is
+    /// stopped.
+    pub(crate) fn is_ours(&self) -> bool {
+        tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp())
+    }
+
+    /// Begins, where the terminal is ours.
+    pub(crate) fn enter(&self) {
+        if !self.is_ours() {
+            return;
+        }
+        let mut raw = self.before.clone();
+        raw.make_raw();
+        if let Ok(terminal) = self.terminal.try_clone() {
+            *silenced() = Some((terminal, self.before.clone()));
+            let _ = tcsetattr(&self.terminal, OptionalActions::Now, &raw);
+        }
+    }
+
+    /// Sets the terminal back for a while.
+    pub(crate) fn leave(&self) {
+        set_back();
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        set_back();
+    }
+}
+
+/// Sets the terminal back in the middle of anything: this never waits.
+pub(crate) fn set_back_at_once() {
+    if let Ok(mut silenced) = SILENCED.try_lock()
+        && let Some((terminal, before)) = silenced.take()
+    {
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+    }
+}
+
 fn silenced() -> MutexGuard<'static, Option<(File, Termios)>> {
     SILENCED.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -89,6 +152,7 @@ fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else { return };
+        let _ = WATCH_HANDLE.set(signals.handle());
         thread::spawn(move || {
             for signal in &mut signals {
                 set_back();
@@ -96,6 +160,15 @@ fn watch() {
             }
         });
     });
+}
+
+static WATCH_HANDLE: OnceLock<Handle> = OnceLock::new();
+
+/// Leaves signals to somebody else from now on, who has to set the terminal back too.
+pub(crate) fn stop_watching() {
+    if let Some(handle) = WATCH_HANDLE.get() {
+        handle.close();
+    }
 }
 
 /// The keys of a terminal, for `rpassword`, which leaves out control characters without a word and

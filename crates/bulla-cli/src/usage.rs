@@ -4,8 +4,10 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::args::Args;
 use crate::failure::{Exit, Failure};
 use crate::printer::{Printer, out_failure};
 
@@ -54,7 +56,11 @@ fn failure(error: &clap::Error) -> Failure {
         _ if argument.is_empty() => "the arguments make no sense".to_owned(),
         _ => format!("`{argument}` cannot be given like this"),
     };
-    let failure = Failure::usage(fact);
+    let failure = match is_of_run() {
+        // Any other code could be that of its program.
+        true => Failure { exit: Exit::RunFailed, ..Failure::usage(fact) },
+        false => Failure::usage(fact),
+    };
     let like = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(ours);
     if let Some(like) = like.iter().find(|like| !like.is_empty()) {
         return failure.hint(format_args!("is it {}?", ticked(like)));
@@ -64,6 +70,12 @@ fn failure(error: &clap::Error) -> Failure {
         Some(usage) => failure.hint(format_args!("usage: {usage}")),
         None => failure.hint("--help tells what can be given"),
     }
+}
+
+/// Whether the command is `run`, as far as the command line can be understood.
+fn is_of_run() -> bool {
+    let lenient = Args::command().ignore_errors(true).try_get_matches();
+    lenient.is_ok_and(|words| words.subcommand_name() == Some("run"))
 }
 
 /// Here the argument is the user's own word. An option's name tells what is meant; anything else

@@ -20,6 +20,7 @@ pub(crate) mod rekey;
 pub(crate) mod render;
 pub(crate) mod revert;
 pub(crate) mod rm;
+pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod slot;
@@ -55,6 +56,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Adopt(args) => adopt::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Render(args) => render::run(context, &args),
+        Command::Run(args) => run::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Backup(command) => backup::run(context, command),

@@ -1,11 +1,13 @@
 //! `bulla render`: puts values in the place of references.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bulla_resolve::{
-    FailureKind, Format, Kind, Problem, Rendering, Rule, Target, Template, read_template, write_all,
+    Answer, FailureKind, Format, Kind, Problem, Reference, Rendering, Rule, Source, Target,
+    Template, read_template, write_all,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use zeroize::Zeroizing;
@@ -96,22 +98,57 @@ pub(crate) fn render(
     templates: &[Template],
     allow: &[Rule],
 ) -> Result<Vec<Rendering>, Failure> {
+    let done = render_watched(context, templates, allow, &mut |_, _, _| ());
+    done.map_err(|failures| several(context, failures))
+}
+
+/// The same, showing `watch` each value that comes from the vault, with its reference and whether it
+/// is public.
+pub(crate) fn render_watched(
+    context: &Context,
+    templates: &[Template],
+    allow: &[Rule],
+    watch: Watch<'_>,
+) -> Result<Vec<Rendering>, Vec<Failure>> {
     let rendered = if templates.iter().all(|template| template.closure().is_empty()) {
         bulla_resolve::render(templates, &Nothing, allow)
     } else {
         with_vault(context, |vault| {
             let snapshot = vault.read()?;
-            Ok(bulla_resolve::render(templates, &VaultSource::new(&snapshot), allow))
-        })?
+            let source =
+                Watched { source: VaultSource::new(&snapshot), watch: RefCell::new(watch) };
+            Ok(bulla_resolve::render(templates, &source, allow))
+        })
+        .map_err(|failure| vec![failure])?
     };
-    rendered.map_err(|problems| several(context, problems.into_iter().map(Failure::from).collect()))
+    rendered.map_err(|problems| problems.into_iter().map(Failure::from).collect())
+}
+
+/// What is shown the values of a rendering.
+pub(crate) type Watch<'w> = &'w mut dyn FnMut(&Reference, &bulla_resolve::Secret, bool);
+
+struct Watched<'v, 'w> {
+    source: VaultSource<'v>,
+    watch: RefCell<Watch<'w>>,
+}
+
+impl Source for Watched<'_, '_> {
+    fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
+        let answers = self.source.resolve(wanted);
+        for (reference, answer) in wanted.iter().zip(&answers) {
+            if let Answer::Value { secret, .. } = answer {
+                self.watch.borrow_mut()(reference, secret, self.source.is_public(reference));
+            }
+        }
+        answers
+    }
 }
 
 /// The source for templates that ask for nothing.
 struct Nothing;
 
-impl bulla_resolve::Source for Nothing {
-    fn resolve(&self, wanted: &[bulla_resolve::Reference]) -> Vec<bulla_resolve::Answer> {
+impl Source for Nothing {
+    fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
         debug_assert!(wanted.is_empty(), "only templates without references get here");
         Vec::new()
     }

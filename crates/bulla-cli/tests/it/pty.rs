@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::support::Home;
 
@@ -38,6 +38,16 @@ impl Session {
 
     /// The same with standard output in a file.
     pub(crate) fn start_with(home: &Home, args: &[&str], stdout: Option<File>) -> Self {
+        Self::start_program(home, env!("CARGO_BIN_EXE_bulla"), args, stdout)
+    }
+
+    /// The same for another program, such as a shell that starts `bulla`.
+    pub(crate) fn start_program(
+        home: &Home,
+        program: &str,
+        args: &[&str],
+        stdout: Option<File>,
+    ) -> Self {
         let keyboard =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keyboard).unwrap();
@@ -50,7 +60,7 @@ impl Session {
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         // Whoever starts the program does not know its terminal, so setsid does what a login does.
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(env!("CARGO_BIN_EXE_bulla")).args(args);
+        command.arg("--ctty").arg(program).args(args);
         home.set(&mut command);
         command.env_remove("BULLA_PASSPHRASE_FILE");
         command.stdin(stream()).stderr(stream()).stdout(stdout.map_or_else(stream, Stdio::from));
@@ -101,6 +111,12 @@ impl Session {
     /// Presses keys.
     pub(crate) fn types(&mut self, keys: impl AsRef<[u8]>) {
         self.keyboard.write_all(keys.as_ref()).unwrap();
+    }
+
+    /// Makes the terminal larger or smaller.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keyboard, size).unwrap();
     }
 
     /// Whether the terminal shows what is typed.

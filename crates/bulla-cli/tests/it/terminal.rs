@@ -375,7 +375,7 @@ fn a_waiting_process_cannot_be_looked_into() {
     let proc = std::path::PathBuf::from(format!("/proc/{}", session.id()));
     let limits = fs::read_to_string(proc.join("limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    assert_eq!(core.split_whitespace().nth(4), Some("0"));
     // What cannot be dumped belongs to root. (For root itself, `doctor` asks the kernel.)
     assert_eq!(fs::metadata(proc.join("mem")).unwrap().uid(), 0);
     let doctor = home.bulla(["doctor"]).succeeds().out();

@@ -262,7 +262,7 @@ fn an_identity_has_one_slot() {
     let own = vault.add_slot("again", &NewSlot::Recipient(&identity.recipient()), at(3));
     assert!(matches!(own, Err(SlotError::SameRecipient(label)) if label == "owner"));
 
-    vault.rekey(&OwnSlot::Identity, Some("friend"), at(4), &mut |_, _| {}).unwrap();
+    vault.rekey(&OwnSlot::Identity, Some("friend"), at(4), &mut |_| {}).unwrap();
     vault.add_slot("again", &slot, at(5)).unwrap();
 }
 

@@ -1,0 +1,304 @@
+//! The forms in which programs print a secret.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::masker::LEAST;
+
+/// The longest text that is looked for in one piece, in bytes.
+const PIECE: usize = 1024;
+/// How much of one value is looked for, in bytes: more than any key has, and little enough for a
+/// thousand values.
+const MOST: usize = 64 << 10;
+
+/// Whether a value can be told from what a program prints anyway.
+pub(crate) fn is_maskable(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let word = |word: &&str| value.eq_ignore_ascii_case(word.as_bytes());
+    let same = value.windows(2).all(|pair| pair[0] == pair[1]);
+    value.len() >= LEAST && !same && !TRIVIAL.iter().any(word)
+}
+
+/// Words that say nothing of a secret, and whose masks would say where it is.
+const TRIVIAL: [&str; 6] = ["false", "none", "null", "true", "undefined", "default"];
+
+/// Whether all of a value is looked for.
+pub(crate) fn is_whole(value: &[u8]) -> bool {
+    value.len() <= MOST
+}
+
+/// The pieces of a value that are looked for: it as a whole, and each of its lines, however they are
+/// indented.
+pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
+    let value = &value[..value.len().min(MOST)];
+    let mut pieces = Vec::new();
+    if value.len() <= PIECE && is_maskable(value) {
+        pieces.push(value);
+    }
+    for line in value.split(|&byte| byte == b'\n' || byte == b'\r').map(<[u8]>::trim_ascii) {
+        // The first and last lines of a PEM text are known to everybody.
+        let armour = line.starts_with(b"-----") && line.ends_with(b"-----");
+        if !armour {
+            let parts = line.chunks(PIECE).filter(|part| is_maskable(part) && *part != value);
+            pieces.extend(parts);
+        }
+    }
+    pieces
+}
+
+/// Adds all forms of `piece` to `forms`; some come twice.
+pub(crate) fn add(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    forms.push(Zeroizing::new(piece.to_vec()));
+    add_base64(piece, forms);
+    forms.push(each(piece, 2, |byte, out| hex(byte, false, out)));
+    forms.push(each(piece, 2, |byte, out| hex(byte, true, out)));
+    if piece.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
+        // Nothing below changes any of these.
+        return;
+    }
+    // RFC 3986; paths; encodeURIComponent; encodeURI; forms of HTML.
+    for keep in ["-._~", "-._~/", "-._~!'()*", "-._~!'()*;/?:@&=+$,#", "-._*"] {
+        for capital in [true, false] {
+            forms.push(each(piece, 3, |byte, out| match byte {
+                b' ' if keep == "-._*" => out.push(b'+'),
+                _ if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => {
+                    out.push(byte);
+                }
+                _ => {
+                    out.push(b'%');
+                    hex(byte, capital, out);
+                }
+            }));
+        }
+    }
+    // A terminal's line ends.
+    forms.push(each(piece, 2, |byte, out| match byte {
+        b'\n' => out.extend_from_slice(b"\r\n"),
+        _ => out.push(byte),
+    }));
+    for quotes in [("\"", "'"), ("&quot;", "&apos;"), ("&quot;", "&#39;"), ("&#34;", "&#39;")] {
+        forms.push(each(piece, 6, |byte, out| match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(quotes.0.as_bytes()),
+            b'\'' => out.extend_from_slice(quotes.1.as_bytes()),
+            _ => out.push(byte),
+        }));
+    }
+    // Shells: single quotes in two ways, double quotes, `printf %q`; then the literals of most
+    // languages.
+    for quote in ["'\\''", "'\"'\"'"] {
+        forms.push(each(piece, 5, |byte, out| match byte {
+            b'\'' => out.extend_from_slice(quote.as_bytes()),
+            _ => out.push(byte),
+        }));
+    }
+    forms.push(each(piece, 2, |byte, out| {
+        if b"\"\\$`".contains(&byte) {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }));
+    forms.push(each(piece, 2, |byte, out| {
+        if byte.is_ascii_graphic()
+            && !byte.is_ascii_alphanumeric()
+            && !b"-_./%+@:=,".contains(&byte)
+            || byte == b' '
+        {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }));
+    for quotes in ["'", "\"", "'\""] {
+        forms.push(each(piece, 2, |byte, out| match byte {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                if byte == b'\\' || quotes.as_bytes().contains(&byte) {
+                    out.push(b'\\');
+                }
+                out.push(byte);
+            }
+        }));
+    }
+    if let Ok(text) = std::str::from_utf8(piece) {
+        for (slash, ascii, html) in [
+            (false, false, false),
+            (true, false, false),
+            (false, true, false),
+            (true, true, false),
+            (false, false, true),
+            (false, true, true),
+        ] {
+            forms.push(json(text, slash, ascii, html));
+        }
+    }
+}
+
+/// The letters of base64 that depend on `piece` alone, with 0, 1 or 2 bytes before it, and anything
+/// or nothing after it.
+fn add_base64(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    let mut shifted = Zeroizing::new(vec![0; 2]);
+    shifted.reserve_exact(piece.len());
+    shifted.extend_from_slice(piece);
+    for offset in 0..3 {
+        let bytes = &shifted[2 - offset..];
+        let first = (offset * 8).div_ceil(6);
+        let whole = bytes.len() * 8 / 6;
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let mut text = Zeroizing::new(vec![0; 4 * bytes.len().div_ceil(3)]);
+            let length = engine.encode_slice(bytes, &mut text).expect("the buffer is long enough");
+            forms.push(Zeroizing::new(text[first..whole.max(first)].to_vec()));
+            forms.push(Zeroizing::new(text[first..length].to_vec()));
+        }
+    }
+    for engine in [STANDARD, URL_SAFE] {
+        let mut text = Zeroizing::new(vec![0; 4 * piece.len().div_ceil(3)]);
+        engine.encode_slice(piece, &mut text).expect("the buffer is long enough");
+        forms.push(text);
+    }
+}
+
+/// Each byte by `form`, which adds at most `most` bytes.
+fn each(piece: &[u8], most: usize, form: impl Fn(u8, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(most * piece.len()));
+    piece.iter().for_each(|&byte| form(byte, &mut out));
+    out
+}
+
+fn hex(byte: u8, capital: bool, out: &mut Vec<u8>) {
+    let digits = if capital { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+    out.extend([digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+}
+
+/// The inside of a JSON string. `slash`: `/` escaped, as PHP does; `ascii`: all else escaped, as
+/// Python does; `html`: the characters of tags escaped, as Go does.
+fn json(text: &str, slash: bool, ascii: bool, html: bool) -> Zeroizing<Vec<u8>> {
+    // No character takes more: one byte as `\u0000`, four as two of these.
+    let mut out = Zeroizing::new(String::with_capacity(6 * text.len()));
+    for c in text.chars() {
+        let short = match c {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{8}' => "\\b",
+            '\u{c}' => "\\f",
+            '/' if slash => "\\/",
+            _ => "",
+        };
+        if !short.is_empty() {
+            out.push_str(short);
+        } else if c.is_ascii_control()
+            || (ascii && !c.is_ascii())
+            || (html && matches!(c, '<' | '>' | '&'))
+        {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").expect("a String takes everything");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Zeroizing::new(std::mem::take(&mut *out).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::masker::{MASK, Masker, Patterns};
+    use super::*;
+
+    fn masked(value: &[u8], text: &[u8]) -> Vec<u8> {
+        let mut forms = Vec::new();
+        pieces(value).into_iter().for_each(|piece| add(piece, &mut forms));
+        let patterns = Patterns::new(forms);
+        let (mut masker, mut out) = (Masker::new(&patterns), Vec::new());
+        masker.feed(text, &mut out);
+        masker.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn common_writings_are_masked() {
+        let value = "p\"a'ss <w>/\u{e4}+&$x\\";
+        for text in [
+            value,
+            // base64, hexadecimal in both cases, percent-encoded by RFC 3986, JavaScript and Python.
+            "cCJhJ3NzIDx3Pi/DpCsmJHhc",
+            "cCJhJ3NzIDx3Pi_DpCsmJHhc",
+            "702261277373203c773e2fc3a42b2624785c",
+            "702261277373203C773E2FC3A42B2624785C",
+            "p%22a%27ss%20%3Cw%3E%2F%C3%A4%2B%26%24x%5C",
+            "p%22a'ss%20%3Cw%3E%2F%C3%A4%2B%26%24x%5C",
+            "p%22a%27ss%20%3Cw%3E/%C3%A4%2B%26%24x%5C",
+            "p%22a%27ss+%3Cw%3E%2F%C3%A4%2B%26%24x%5C",
+            // JSON as serde, Python, PHP and Go write it.
+            "p\\\"a'ss <w>/\u{e4}+&$x\\\\",
+            "p\\\"a'ss <w>/\\u00e4+&$x\\\\",
+            "p\\\"a'ss <w>\\/\\u00e4+&$x\\\\",
+            "p\\\"a'ss \\u003cw\\u003e/\u{e4}+\\u0026$x\\\\",
+            // XML and HTML.
+            "p&quot;a&apos;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
+            "p&#34;a&#39;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
+            // A shell's `set -x`, `printf %q` and double quotes; Python's `repr`.
+            "p\"a'\\''ss <w>/\u{e4}+&$x\\",
+            "p\\\"a\\'ss\\ \\<w\\>/\u{e4}+\\&\\$x\\\\",
+            "p\\\"a'ss <w>/\u{e4}+&\\$x\\\\",
+            "p\"a\\'ss <w>/\u{e4}+&$x\\\\",
+        ] {
+            let out = masked(value.as_bytes(), format!("<{text}>").as_bytes());
+            assert_eq!(String::from_utf8_lossy(&out), "<********>", "{text}");
+        }
+    }
+
+    #[test]
+    fn each_line_is_masked_however_it_is_indented() {
+        let value = b"-----BEGIN X-----\nMIIBV\r\n  abcd\nxy\n-----END X-----\n";
+        let text = b"> MIIBV\n> abcd\n> xy\n> -----END X-----\n";
+        let shown = b"> ********\n> ********\n> xy\n> -----END X-----\n";
+        assert_eq!(masked(value, text), shown);
+        assert_eq!(masked(b"ab\ncd", b"ab\r\ncd ab"), b"******** ab");
+    }
+
+    #[test]
+    fn a_long_value_is_masked_as_far_as_is_said() {
+        let letter = |n: usize| b'a' + (n.wrapping_mul(0x9e37_79b1) >> 7) as u8 % 23;
+        let value: Vec<_> = (0..MOST + 100).map(letter).collect();
+        assert_eq!(masked(&value[..MOST], &value[..MOST]), MASK);
+        assert!(!is_whole(&value) && is_whole(&value[..MOST]));
+        assert_eq!(masked(&value, &value).len(), MASK.len() + 100);
+    }
+
+    #[test]
+    fn trivial_values_are_not_masked() {
+        for value in ["", "abc", "True", "aaaaaa", " ab\n", "null"] {
+            assert!(!is_maskable(value.as_bytes()), "{value}");
+            assert!(pieces(value.as_bytes()).is_empty(), "{value}");
+        }
+        assert!(is_maskable(b"abcd"));
+    }
+
+    proptest! {
+        #[test]
+        fn base64_is_masked_whatever_stands_around_it(
+            value in prop::collection::vec(any::<u8>(), 8..40),
+            before: Vec<u8>,
+            after: Vec<u8>,
+        ) {
+            prop_assume!(is_maskable(&value) && value.trim_ascii().len() > 6);
+            let whole = [&before[..], &value, &after].concat();
+            for engine in [STANDARD, URL_SAFE] {
+                let out = masked(&value, engine.encode(&whole).as_bytes());
+                prop_assert!(out.windows(MASK.len()).any(|window| window == MASK));
+            }
+        }
+    }
+}
