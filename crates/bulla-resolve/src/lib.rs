@@ -62,4 +62,4 @@ pub use render::{Rendering, render};
 pub use secret::Secret;
 pub use source::{Answer, Failure, FailureKind, Source};
 pub use template::{Origin, Template, Wanted};
-pub use write::{Owner, Reason, Target, WriteError, write_all};
+pub use write::{Owner, Reason, Recovered, Switch, Target, Transaction, WriteError, recover};

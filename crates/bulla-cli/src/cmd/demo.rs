@@ -150,7 +150,7 @@ impl Demo<'_> {
         for (name, _) in EXAMPLES {
             parsed.push(Template::parse(name, render::read(&templates.join(name))?, None));
         }
-        let renderings = render::render(&self.inside, &parsed, &[])?;
+        let renderings = render::render(&self.inside, &parsed, &[], None)?;
         fs::DirBuilder::new()
             .mode(0o700)
             .create(rendered)
@@ -166,9 +166,7 @@ impl Demo<'_> {
                 owner: None,
             })
             .collect();
-        bulla_resolve::write_all(&targets, &[]).map_err(|errors| {
-            render::several(self.out, errors.into_iter().map(Failure::from).collect())
-        })?;
+        render::Waiting::prepare(&self.inside, &targets, &[])?.commit(&self.inside)?;
         for (path, rendering) in paths.iter().zip(&renderings) {
             let (path, values) = (path.display(), rendering.values.len());
             self.detail(format_args!("{path}: {values} values placed"))?;
