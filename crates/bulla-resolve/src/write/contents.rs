@@ -166,6 +166,16 @@ mod tests {
             let text = format!("{HEAD}ff 7 /a\nfile 1 2 0 {name}\n{END}");
             assert!(Contents::parse(&text).files.is_empty(), "{name}");
         }
+        let number = ".bulla-0123456789abcdef";
+        let switch = |link: &str, new: &str| {
+            let text = format!("{HEAD}ff 7 /a\nswitch {link} {new}\n{END}");
+            Contents::parse(&text).switch.is_some()
+        };
+        assert!(switch("x", &format!("x{number}")));
+        for (link, new) in [("../x", "../x"), ("a/x", "a/x"), ("", ""), ("..", ".."), ("x", "y")] {
+            assert!(!switch(link, &format!("{new}{number}")), "{link} {new}");
+        }
+        assert!(!switch("x", "x") && !switch("x", "x.bulla-0123456789abcde/"));
     }
 
     #[test]

@@ -219,9 +219,10 @@ impl Names {
         Self { link: link.to_owned(), new, old }
     }
 
-    /// Whether these can be the names of a switch.
+    /// Whether these can be the names of a switch, all in one folder.
     pub(super) fn are_sound(&self) -> bool {
-        is_made_for(&self.link, &self.new)
+        Path::new(&self.link).file_name() == Some(&self.link)
+            && is_made_for(&self.link, &self.new)
             && self.old.as_ref().is_none_or(|old| is_made_for(&self.link, old))
     }
 
