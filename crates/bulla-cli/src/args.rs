@@ -132,7 +132,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Backup(cmd::backup::BackupCommand),
     /// Look for what could be wrong around the vault; needs no key
-    Doctor,
+    Doctor(cmd::doctor::DoctorArgs),
     /// Show the whole way of a configuration into a vault and back, in a temporary folder
     Demo(cmd::demo::DemoArgs),
     /// Print a completion script for a shell

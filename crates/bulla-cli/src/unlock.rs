@@ -223,14 +223,19 @@ fn to_passphrase(read: Secret, path: &Path) -> Result<Passphrase, Failure> {
     })
 }
 
-/// The files that hold the keys of this run, which nothing may write over.
+/// The files that hold the keys of this run or another, which nothing may write over.
 pub(crate) fn key_files(context: &Context) -> Vec<PathBuf> {
     let named = [env::PASSPHRASE_FILE, env::IDENTITY_FILE].into_iter().filter_map(path_in);
-    named.chain(context.global.identity.iter().cloned()).chain(default_identity()).collect()
+    let given = context.global.identity.iter().filter(|path| **path != Path::new("-")).cloned();
+    named.chain(given).chain(usual_identities()).collect()
 }
 
 fn default_identity() -> Option<PathBuf> {
+    usual_identities().find(|path| path.exists())
+}
+
+fn usual_identities() -> impl Iterator<Item = PathBuf> {
     let credential = path_in(env::CREDENTIALS_DIRECTORY).map(|f| f.join("bulla-identity"));
     let own = xdg_folder(env::XDG_CONFIG_HOME, ".config").map(|f| f.join("bulla/identity"));
-    [credential, own].into_iter().flatten().find(|path| path.exists())
+    [credential, own].into_iter().flatten()
 }

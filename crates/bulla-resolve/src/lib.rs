@@ -63,4 +63,4 @@ pub use render::{Rendering, render};
 pub use secret::Secret;
 pub use source::{Answer, Failure, FailureKind, RefPart, Source};
 pub use template::{Origin, Template, Wanted};
-pub use write::{Owner, Reason, Target, WriteError, write_all};
+pub use write::{Owner, Reason, Recovered, Switch, Target, Transaction, WriteError, recover};

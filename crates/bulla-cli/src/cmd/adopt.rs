@@ -3,19 +3,21 @@
 mod dry_run;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{Adoption, EntryKind, Find, Format, Left, Reference, Stays, Target, write_all};
+use bulla_resolve::{Adoption, EntryKind, Find, Format, Left, Reference, Stays, Target};
 use bulla_vault::{Batch, Entry, EntryName, Field, FieldName, Kind, Secret};
 use serde_json::json;
 
 use super::Done;
-use super::render::{Folders, formats, read, several, shown};
+use super::render::{Waiting, formats, read, several, shown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::printer::counted;
 use crate::session::with_vault;
-use crate::{prompt, tty, unlock};
+use crate::{prompt, tty};
 
 #[derive(clap::Args)]
 pub(crate) struct AdoptArgs {
@@ -75,8 +77,12 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
                 plan(context, job, find, None)?;
             }
         }
-        let (moved, shared) = store(context, &jobs, args.replace)?;
-        write_templates(context, &jobs)?;
+        let (waiting, moved, shared) = store(context, &jobs, args.replace)?;
+        waiting.commit(context).map_err(|failure| {
+            let left =
+                "the values are in the vault; only the templates are missing, so run this again";
+            if moved + shared > 0 { failure.hint(left) } else { failure }
+        })?;
         let moved = counted(moved as u64, "value", "values");
         let shared = if shared == 0 { String::new() } else { format!(", {shared} there already") };
         context.printer.note(format_args!("{moved} moved into the vault{shared}"));
@@ -257,12 +263,16 @@ fn gather(jobs: &[Job]) -> Result<BTreeMap<EntryName, Gathered<'_>>, Failure> {
     Ok(entries)
 }
 
-/// Writes the finds into the vault, in one commit and one version an entry; tells how many were new
-/// and how many were there.
-fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize), Failure> {
+/// Writes the finds into the vault, in one commit and one version an entry, when the templates are
+/// written as well and wait for their names; tells how many were new and how many were there.
+fn store(
+    context: &Context,
+    jobs: &[Job],
+    replace: bool,
+) -> Result<(Waiting, usize, usize), Failure> {
     let entries = gather(jobs)?;
     if entries.is_empty() {
-        return Ok((0, 0));
+        return Ok((prepare(context, jobs)?, 0, 0));
     }
     with_vault(context, |vault| {
         // People are asked before anything is locked.
@@ -285,6 +295,7 @@ fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize
         if !replace {
             ask(context, &differing)?;
         }
+        let waiting = prepare(context, jobs)?;
         let mut batch = vault.write(context.stamp(Some("adopted")))?;
         let mut moved = 0;
         for (name, gathered) in &entries {
@@ -292,7 +303,7 @@ fn store(context: &Context, jobs: &[Job], replace: bool) -> Result<(usize, usize
         }
         batch.commit()?;
         let all: usize = jobs.iter().map(|job| job.adoption.finds.len()).sum();
-        Ok((moved, all - moved))
+        Ok((waiting, moved, all - moved))
     })
 }
 
@@ -393,7 +404,8 @@ fn kind(find: &Find) -> Kind {
     }
 }
 
-fn write_templates(context: &Context, jobs: &[Job]) -> Result<(), Failure> {
+/// Writes the templates under hidden names.
+fn prepare(context: &Context, jobs: &[Job]) -> Result<Waiting, Failure> {
     let mut templates = Vec::with_capacity(jobs.len());
     for Job { adoption, .. } in jobs {
         let references: Vec<_> = adoption.finds.iter().map(Find::reference).collect();
@@ -402,21 +414,17 @@ fn write_templates(context: &Context, jobs: &[Job]) -> Result<(), Failure> {
         })?;
         templates.push(bulla_resolve::Secret::new(template));
     }
-    let paths: Vec<_> = jobs.iter().filter_map(|job| job.target.as_deref()).collect();
-    let made = Folders::make(&paths)?;
-    let targets: Vec<_> = paths
+    let targets: Vec<_> = jobs
         .iter()
         .zip(&templates)
-        .map(|(path, contents)| Target { path, contents, mode: None, owner: None })
+        .filter_map(|(job, contents)| {
+            // A template holds no secrets, so it may be read by whoever could read what is there.
+            let path = job.target.as_deref()?;
+            let mode = fs::metadata(path).ok().map(|there| there.mode() & 0o666);
+            Some(Target { path, contents, mode, owner: None })
+        })
         .collect();
-    let own: Vec<_> = context.vault_path().into_iter().chain(unlock::key_files(context)).collect();
     let sources = jobs.iter().filter(|job| job.target.as_ref() != Some(&job.source));
-    let protected: Vec<_> =
-        sources.map(|job| &job.source).chain(&own).map(PathBuf::as_path).collect();
-    write_all(&targets, &protected).map_err(|errors| {
-        made.take_back();
-        let failures = errors.into_iter().map(Failure::from);
-        several(context, failures.collect())
-            .hint("the values are in the vault; only the templates are missing, so run this again")
-    })
+    let sources: Vec<_> = sources.map(|job| job.source.as_path()).collect();
+    Waiting::prepare(context, &targets, &sources)
 }

@@ -167,9 +167,7 @@ impl Demo<'_> {
                 owner: None,
             })
             .collect();
-        bulla_resolve::write_all(&targets, &[]).map_err(|errors| {
-            render::several(self.out, errors.into_iter().map(Failure::from).collect())
-        })?;
+        render::Waiting::prepare(&self.inside, &targets, &[])?.commit(&self.inside)?;
         for (path, rendering) in paths.iter().zip(&renderings) {
             let (path, values) = (path.display(), rendering.values.len());
             self.detail(format_args!(

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bulla_vault::{LockedVault, SlotSort};
 use serde_json::json;
 
 use super::Done;
+use super::render::{WAIT, told};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
@@ -23,7 +24,14 @@ enum Finding {
     Wrong(Failure),
 }
 
-pub(crate) fn run(context: &Context) -> Done {
+#[derive(clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Folders of renderings, in which an interrupted render is finished or undone
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
+}
+
+pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Done {
     let mut findings = vec![
         ("vault", vault(context)),
         ("left over", left_over(context)),
@@ -33,6 +41,7 @@ pub(crate) fn run(context: &Context) -> Done {
         ("core dumps", core_dumps()),
         ("other users", debuggers()),
     ];
+    findings.extend(args.folders.iter().map(|folder| ("renderings", renderings(folder))));
     findings.retain(|(_, finding)| !matches!(finding, Finding::Fine(text) if text.is_empty()));
     let mut ends = Vec::new();
     for (what, finding) in &findings {
@@ -99,6 +108,15 @@ fn left_over(context: &Context) -> Finding {
         Failure::new(Exit::Failed, "left-over", fact)
             .hint("if no bulla is running, remove it; nothing in it was ever acknowledged"),
     )
+}
+
+/// Makes what an interrupted render left all new or all old.
+fn renderings(folder: &Path) -> Finding {
+    match bulla_resolve::recover(folder, WAIT) {
+        Ok(None) => Finding::Fine(format!("no interrupted render into {}", folder.display())),
+        Ok(Some(recovered)) => Finding::Note(told(&recovered)),
+        Err(error) => Finding::Wrong(error.into()),
+    }
 }
 
 fn memory(context: &Context) -> Finding {

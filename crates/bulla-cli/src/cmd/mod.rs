@@ -60,7 +60,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Backup(command) => backup::run(context, command),
-        Command::Doctor => doctor::run(context),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Completions(args) => completions::completions(context, &args),
         Command::Man(args) => completions::man(context, &args),
     }

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bulla_resolve::{
-    Answer, FailureKind, Format, Kind, Problem, Reference, Rendering, Rule, Source, Target,
-    Template, read_template, write_all,
+    Answer, FailureKind, Format, Kind, Owner, Problem, Reference, Rendering, Rule, Secret, Source,
+    Target, Template, read_template,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
 
 use super::Done;
@@ -19,7 +19,12 @@ use crate::files::read_at_most;
 use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
-use crate::unlock;
+
+mod check;
+mod write;
+
+use check::CheckArgs;
+pub(crate) use write::{WAIT, Waiting, told};
 
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
@@ -32,11 +37,21 @@ pub(crate) struct RenderArgs {
     /// Write each template under its name into this folder
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
+    /// Write each template under its name into a new folder beside LINK, and then let the symbolic
+    /// link LINK lead to it; the folder that it led to before is removed
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"])]
+    switch: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
-    /// Permissions of the rendered files [default: those of the file that is replaced, else 600]
+    /// Permissions of the rendered files [default: those of the file that is replaced, unless
+    /// everyone could read it; else 600]
     #[arg(long, value_name = "OCTAL", value_parser = mode)]
     mode: Option<u32>,
+    /// Who the rendered files belong to, by names or numbers; without GROUP, the user's login group
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner)]
+    owner: Option<Owner>,
+    #[command(flatten)]
+    check: CheckArgs,
     /// Show values on a terminal, instead of a mask
     #[arg(long)]
     reveal: bool,
@@ -59,7 +74,20 @@ struct Job {
     target: Option<PathBuf>,
 }
 
+impl Job {
+    /// The name among all renderings that a check sees.
+    fn name(&self, args: &RenderArgs) -> PathBuf {
+        let into = args.into.as_deref().unwrap_or(Path::new(""));
+        let target = self.target.as_ref().unwrap_or(&self.source);
+        match target.strip_prefix(into) {
+            Ok(below) if args.into.is_some() || args.switch.is_some() => below.to_owned(),
+            _ => PathBuf::from(target.file_name().unwrap_or(target.as_os_str())),
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
+    let checks = args.check.are_given(context)?;
     let jobs = jobs(args)?;
     let mut unread = Vec::new();
     let mut templates = Vec::with_capacity(jobs.len());
@@ -75,7 +103,18 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     if !unread.is_empty() {
         return Err(several(context, unread));
     }
-    let renderings = render(context, &templates, &args.reading.allow)?;
+    let mut seen = Vec::new();
+    let renderings =
+        render_watched(context, &templates, &args.reading.allow, &mut |_, value, _| {
+            if checks {
+                seen.push(Secret::copied_from(value.expose()));
+            }
+        })
+        .map_err(|failures| several(context, failures))?;
+    if checks {
+        let names: Vec<_> = jobs.iter().map(|job| job.name(args)).collect();
+        args.check.run(context, &names, &renderings, &seen)?;
+    }
     if jobs.iter().all(|job| job.target.is_none()) {
         for rendering in &renderings {
             print(context, rendering, args.reveal)?;
@@ -125,7 +164,7 @@ pub(crate) fn render_watched(
 }
 
 /// What is shown the values of a rendering.
-pub(crate) type Watch<'w> = &'w mut dyn FnMut(&Reference, &bulla_resolve::Secret, bool);
+pub(crate) type Watch<'w> = &'w mut dyn FnMut(&Reference, &Secret, bool);
 
 struct Watched<'v, 'w> {
     source: VaultSource<'v>,
@@ -155,17 +194,19 @@ impl Source for Nothing {
 }
 
 fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
+    // Below the new folder all paths are relative to it.
+    let into = args.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let mut jobs = Vec::new();
     for template in &args.templates {
         if template != Path::new("-") && template.is_dir() {
-            let into = args.into.as_ref().ok_or_else(|| {
+            let into = into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
             })?;
             walk(template, into, &mut jobs)?;
             continue;
         }
-        let target = match (&args.output, &args.into, template.file_name()) {
+        let target = match (&args.output, &into, template.file_name()) {
             (Some(output), _, _) => Some(output.clone()),
             (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
             (None, Some(_), _) => {
@@ -176,7 +217,7 @@ fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
         };
         jobs.push(Job { source: template.clone(), target });
     }
-    if args.into.is_none() && jobs.len() > 1 {
+    if into.is_none() && jobs.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
@@ -257,58 +298,20 @@ fn write(
     jobs: &[Job],
     renderings: &[Rendering],
 ) -> Result<(), Failure> {
-    let paths: Vec<_> = jobs.iter().filter_map(|job| job.target.as_deref()).collect();
-    let made = Folders::make(&paths)?;
     let targets: Vec<_> = jobs
         .iter()
         .zip(renderings)
         .filter_map(|(job, rendering)| {
             let path = job.target.as_deref()?;
-            Some(Target { path, contents: &rendering.contents, mode: args.mode, owner: None })
+            let contents = &rendering.contents;
+            Some(Target { path, contents, mode: args.mode, owner: args.owner })
         })
         .collect();
-    let own: Vec<_> = context.vault_path().into_iter().chain(unlock::key_files(context)).collect();
-    let sources = jobs.iter().map(|job| &job.source);
-    let protected: Vec<_> = sources.chain(&own).map(PathBuf::as_path).collect();
-    match write_all(&targets, &protected) {
-        Ok(()) => Ok(()),
-        Err(errors) => {
-            made.take_back();
-            Err(several(context, errors.into_iter().map(Failure::from).collect()))
-        }
+    let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
+    if let Some(link) = &args.switch {
+        return write::switch(context, link, &targets, &sources);
     }
-}
-
-/// Folders that were made for files, to be taken back if nothing is written into them.
-pub(crate) struct Folders(Vec<PathBuf>);
-
-impl Folders {
-    /// Makes the folders of all `paths` that are not there.
-    pub(crate) fn make(paths: &[&Path]) -> Result<Self, Failure> {
-        let mut made = Self(Vec::new());
-        for path in paths {
-            let mut missing: Vec<_> = path
-                .parent()
-                .into_iter()
-                .flat_map(Path::ancestors)
-                .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-                .collect();
-            while let Some(folder) = missing.pop() {
-                if let Err(error) = fs::DirBuilder::new().mode(0o755).create(folder) {
-                    made.take_back();
-                    return Err(Failure::file("make", folder, &error));
-                }
-                made.0.push(folder.to_owned());
-            }
-        }
-        Ok(made)
-    }
-
-    pub(crate) fn take_back(&self) {
-        for folder in self.0.iter().rev() {
-            let _ = fs::remove_dir(folder);
-        }
-    }
+    Waiting::prepare(context, &targets, &sources)?.commit(context)
 }
 
 /// Tells all failures but the last, which is left to the caller; the exit code is that of the worst.
@@ -355,12 +358,6 @@ impl From<Problem> for Failure {
     }
 }
 
-impl From<bulla_resolve::WriteError> for Failure {
-    fn from(error: bulla_resolve::WriteError) -> Self {
-        Self::new(Exit::Failed, "write", &error)
-    }
-}
-
 fn mode(text: &str) -> Result<u32, &'static str> {
     const WRONG: &str =
         "permissions are written in octal, as 600 or 0640, and give others nothing but reading";
@@ -374,6 +371,26 @@ pub(crate) fn formats() -> impl TypedValueParser<Value = Format> {
     let names = Format::ALL.iter().map(|format| format.name());
     PossibleValuesParser::new(names)
         .map(|name| Format::named(&name).expect("only names of formats are possible"))
+}
+
+fn owner(text: &str) -> Result<Owner, String> {
+    let failed = |error: nix::Error| format!("the system cannot look it up: {}", error.desc());
+    let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
+    let found = match user.parse() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(user),
+    };
+    let found = found.map_err(failed)?;
+    let number = user.parse().ok().or(found.as_ref().map(|user| user.uid.as_raw()));
+    let Some(number) = number else { return Err("there is no such user".to_owned()) };
+    let group = match group {
+        None => found.map(|user| user.gid).ok_or("a user without a login needs a group")?,
+        Some(group) => match group.parse() {
+            Ok(number) => Gid::from_raw(number),
+            Err(_) => Group::from_name(group).map_err(failed)?.ok_or("there is no such group")?.gid,
+        },
+    };
+    Ok(Owner { user: number, group: group.as_raw() })
 }
 
 fn rule(text: &str) -> Result<Rule, String> {

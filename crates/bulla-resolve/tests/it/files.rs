@@ -4,8 +4,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use bulla_resolve::{ReadError, Reason, Secret, Target, WriteError, read_template, write_all};
+use bulla_resolve::{
+    ReadError, Reason, Secret, Target, Transaction, WriteError, read_template, recover,
+};
 use tempfile::TempDir;
 
 #[test]
@@ -18,9 +21,18 @@ fn files_are_written_for_their_owner_only() {
 }
 
 #[test]
-fn an_existing_mode_is_kept_only_where_it_is_stricter() {
+fn an_existing_mode_is_kept_unless_everyone_could_read() {
     let folder = Folder::new();
-    for (before, after) in [(0o644, 0o600), (0o400, 0o400), (0o600, 0o600), (0o777, 0o600)] {
+    for (before, after) in [
+        (0o644, 0o600),
+        (0o444, 0o400),
+        (0o777, 0o600),
+        (0o640, 0o640),
+        (0o660, 0o640),
+        (0o440, 0o440),
+        (0o400, 0o400),
+        (0o600, 0o600),
+    ] {
         fs::write(folder.path("x"), "old").unwrap();
         fs::set_permissions(folder.path("x"), Permissions::from_mode(before)).unwrap();
         folder.write(&[("x", "new")]).unwrap();
@@ -124,6 +136,174 @@ fn many_files_are_written_together() {
     assert_eq!(folder.read("042"), "042");
 }
 
+/// In a folder that gives its group to new files, the old file's was lost.
+#[test]
+fn an_existing_group_is_kept() {
+    let folder = Folder::new();
+    fs::write(folder.path("x"), "old").unwrap();
+    fs::set_permissions(folder.path("x"), Permissions::from_mode(0o640)).unwrap();
+    if std::os::unix::fs::chown(folder.path("x"), None, Some(1234)).is_err() {
+        println!("skipped: only root can give a file to any group");
+        return;
+    }
+    folder.write(&[("x", "new")]).unwrap();
+    let group = |name| fs::metadata(folder.path(name)).unwrap().gid();
+    assert_eq!((group("x"), folder.mode("x")), (1234, 0o640));
+    let own = group("");
+    std::os::unix::fs::chown(folder.path("x"), None, Some(own)).unwrap();
+    std::os::unix::fs::chown(folder.path(""), None, Some(1234)).unwrap();
+    fs::set_permissions(folder.path(""), Permissions::from_mode(0o2700)).unwrap();
+    folder.write(&[("x", "new")]).unwrap();
+    assert_eq!(group("x"), own);
+}
+
+#[test]
+fn what_waits_to_be_committed_is_seen_by_nobody() {
+    let folder = Folder::new();
+    fs::write(folder.path("a"), "old").unwrap();
+    let contents = Secret::copied_from(b"new");
+    let path = folder.path("a");
+    let prepared = || {
+        let target = Target { path: &path, contents: &contents, mode: None, owner: None };
+        Transaction::prepare(&[target], &[], Duration::ZERO)
+    };
+    drop(prepared().unwrap());
+    assert_eq!((folder.read("a").as_str(), folder.names()), ("old", vec!["a".to_owned()]));
+    let first = prepared().unwrap();
+    let errors = prepared().map(drop).unwrap_err();
+    assert!(matches!(&errors[..], [WriteError::Busy { .. }]), "{errors:?}");
+    assert!(matches!(recover(&folder.path(""), Duration::ZERO), Err(WriteError::Busy { .. })));
+    assert_eq!(folder.read("a"), "old");
+    first.commit().unwrap();
+    assert_eq!((folder.read("a").as_str(), folder.names()), ("new", vec!["a".to_owned()]));
+    // Somebody else was faster than the commit.
+    let late = prepared().unwrap();
+    fs::rename(folder.path("a"), folder.path("b")).unwrap();
+    fs::write(folder.path("a"), "theirs").unwrap();
+    let errors = late.commit().unwrap_err();
+    let changed = WriteError::Refused { path: path.clone(), reason: Reason::Changed };
+    assert_eq!(format!("{errors:?}"), format!("{:?}", [changed]));
+    assert_eq!((folder.read("a").as_str(), folder.names().len()), ("theirs", 2));
+}
+
+#[test]
+fn a_folder_that_vanishes_is_an_error() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("there")).unwrap();
+    fs::create_dir(folder.path("gone")).unwrap();
+    fs::write(folder.path("there/a"), "old").unwrap();
+    let contents = Secret::copied_from(b"new");
+    let paths = [folder.path("there/a"), folder.path("gone/b")];
+    let targets =
+        paths.each_ref().map(|path| Target { path, contents: &contents, mode: None, owner: None });
+    let transaction = Transaction::prepare(&targets, &[], Duration::ZERO).unwrap();
+    fs::remove_dir_all(folder.path("gone")).unwrap();
+    let errors = transaction.commit().unwrap_err();
+    assert!(matches!(&errors[..], [WriteError::Io { step: "replace", .. }]), "{errors:?}");
+    assert_eq!(folder.read("there/a"), "old");
+    assert_eq!(fs::read_dir(folder.path("there")).unwrap().count(), 1);
+    assert!(!folder.path("gone").exists());
+}
+
+#[test]
+fn a_journal_that_is_not_ours_is_left_alone() {
+    let folder = Folder::new();
+    let journal = folder.path(".bulla-journal");
+    fs::write(folder.path("victim"), "theirs").unwrap();
+    let number = |name| fs::metadata(folder.path(name)).unwrap().ino();
+    let refused = |what: &str| {
+        let errors = folder.write(&[("a", "new")]).unwrap_err();
+        let foreign = Reason::ForeignJournal;
+        assert!(
+            matches!(&errors[..], [WriteError::Refused { reason, .. }] if *reason == foreign),
+            "{what}: {errors:?}"
+        );
+        assert!(!folder.path("a").exists(), "{what}");
+        assert_eq!(folder.read("victim"), "theirs", "{what}");
+    };
+    // It was moved here from another folder, and would remove a file.
+    let text = |of: u64, entry: &str| {
+        let path = folder.0.path().canonicalize().unwrap();
+        format!("bulla-journal 1 00000000000000ff {of} {}\n{entry}\nend\n", path.display())
+    };
+    let entry = format!("file 1 {} 0 victim", number("victim"));
+    fs::write(&journal, text(number("") + 1, &entry)).unwrap();
+    fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
+    refused("of another folder");
+    for mode in [0o640, 0o602, 0o604] {
+        fs::set_permissions(&journal, Permissions::from_mode(mode)).unwrap();
+        refused("open to others");
+    }
+    fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(&journal, folder.path("twin")).unwrap();
+    refused("with two names");
+    fs::remove_file(folder.path("twin")).unwrap();
+    if std::os::unix::fs::chown(&journal, Some(65_534), None).is_ok() {
+        refused("of another user");
+    }
+    fs::remove_file(&journal).unwrap();
+    symlink("victim", &journal).unwrap();
+    refused("a link");
+    fs::remove_file(&journal).unwrap();
+    assert!(Command::new("mkfifo").arg(&journal).status().unwrap().success());
+    refused("a pipe");
+    fs::remove_file(&journal).unwrap();
+    fs::create_dir(&journal).unwrap();
+    refused("a folder");
+    fs::remove_dir(&journal).unwrap();
+
+    // One of ours that tells of files that are not there any more does nothing.
+    fs::write(&journal, text(number(""), "file 1 1 2 victim")).unwrap();
+    fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
+    folder.write(&[("a", "new")]).unwrap();
+    assert_eq!((folder.read("a").as_str(), folder.read("victim").as_str()), ("new", "theirs"));
+    assert_eq!(folder.names(), ["a", "victim"]);
+}
+
+#[test]
+fn hidden_files_of_a_crash_are_removed_and_no_others() {
+    let folder = Folder::new();
+    let left = ".bulla-00000000000000ff-1.new";
+    let others = [".bulla-12-1.new", ".bulla-00000000000000ff-1.other", "x.new"];
+    for name in others.iter().chain([&left]) {
+        fs::write(folder.path(name), "x").unwrap();
+    }
+    fs::create_dir(folder.path(".bulla-00000000000000ff-2.new")).unwrap();
+    // Without a journal nothing crashed, as far as anybody knows.
+    folder.write(&[("a", "new")]).unwrap();
+    assert!(folder.path(left).exists());
+    fs::write(folder.path(".bulla-journal"), "").unwrap();
+    fs::set_permissions(folder.path(".bulla-journal"), Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(recover(&folder.path(""), Duration::ZERO).unwrap(), None);
+    assert!(!folder.path(left).exists());
+    assert_eq!(folder.names().len(), others.len() + 2);
+    for name in [left, ".bulla-journal"] {
+        let errors = folder.write(&[(name, "new")]).unwrap_err();
+        assert!(matches!(&errors[..], [WriteError::Refused { reason: Reason::NoName, .. }]));
+    }
+}
+
+#[test]
+fn protected_places_are_refused_before_they_exist() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("keys/deep")).unwrap();
+    symlink("keys", folder.path("link")).unwrap();
+    let contents = Secret::copied_from(b"x");
+    let paths = ["vault-wal", "link/deep/x", "keys/x", "link/../vault-wal"];
+    for path in paths.map(|name| folder.path(name)) {
+        let target = Target { path: &path, contents: &contents, mode: None, owner: None };
+        let protected = [folder.path("link/../vault-wal"), folder.path("keys")];
+        let protected: Vec<_> = protected.iter().map(PathBuf::as_path).collect();
+        let errors = write_all(&[target], &protected).unwrap_err();
+        assert!(
+            matches!(&errors[..], [WriteError::Refused { reason: Reason::Protected, .. }]),
+            "{}: {errors:?}",
+            path.display()
+        );
+    }
+    assert_eq!(folder.names(), ["keys", "link"]);
+}
+
 #[test]
 fn only_regular_files_are_read() {
     let folder = Folder::new();
@@ -144,6 +324,10 @@ fn only_regular_files_are_read() {
     assert!(matches!(read(&folder.path("sparse")), Err(ReadError::TooLarge)));
     assert!(matches!(read(&folder.path("loop")), Err(ReadError::Io(_))));
     assert!(matches!(read(&folder.path("none")), Err(ReadError::Io(_))));
+}
+
+fn write_all(targets: &[Target<'_>], protected: &[&Path]) -> Result<(), Vec<WriteError>> {
+    Transaction::prepare(targets, protected, Duration::from_millis(50))?.commit()
 }
 
 struct Folder(TempDir);

@@ -1,0 +1,285 @@
+//! A whole folder of files put in the place of another at once, by a symbolic link that leads to it.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::contents::HiddenName;
+use super::folder::{Folder, Folders};
+use super::journal::Journals;
+use super::protected::Protected;
+use super::recover::Recovered;
+use super::{Reason, SYNCED_EACH, Target, WriteError};
+
+/// A folder that is filled, and waits for the link to lead to it. Dropped, it is removed.
+///
+/// The link's readers see all old files or all new ones, never a mix.
+pub struct Switch {
+    link: PathBuf,
+    parent: Rc<Folder>,
+    names: Names,
+    hidden: HiddenName,
+    /// Where the link leads now, wherever that is.
+    before: Option<OsString>,
+    state: State,
+    journals: Journals,
+    recovered: Vec<Recovered>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum State {
+    Waiting,
+    Switched,
+}
+
+impl Switch {
+    /// Fills a new folder beside `link` with `targets`, whose paths are relative to it, durably. Their
+    /// modes and owners count, for the folders on the way too.
+    ///
+    /// # Errors
+    /// As for [`super::Transaction::prepare`], and if `link` is something else than a symbolic link.
+    pub fn prepare(
+        link: &Path,
+        targets: &[Target<'_>],
+        protected: &[&Path],
+        wait: Duration,
+    ) -> Result<Self, Vec<WriteError>> {
+        let refuse =
+            |path: &Path, reason| vec![WriteError::Refused { path: path.to_owned(), reason }];
+        let mut paths = BTreeSet::new();
+        for Target { path, .. } in targets {
+            let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+            if !plain || path.file_name().is_none() {
+                return Err(refuse(path, Reason::NoName));
+            }
+            if !paths.insert(*path) {
+                return Err(refuse(path, Reason::Twice));
+            }
+        }
+        let one = |error| vec![error];
+        let mut folders = Folders::default();
+        let parent = folders.of(link).map_err(one)?;
+        let (mut journals, recovered) =
+            Journals::start(folders.all(), Instant::now() + wait).map_err(one)?;
+        let name = link.file_name().unwrap_or_default();
+        let there = parent.stat(name).map_err(|error| one(io(link, "look at", error)))?;
+        let protected = Protected::new(protected);
+        if protected.covers(&parent, Path::new(name), there.as_ref()) {
+            return Err(refuse(link, Reason::Protected));
+        }
+        let mut before = None;
+        if let Some(there) = there {
+            if FileType::from_raw_mode(there.st_mode) != FileType::Symlink {
+                return Err(refuse(link, Reason::NotALink));
+            }
+            if there.st_uid != rustix::process::geteuid().as_raw() {
+                return Err(refuse(link, Reason::ForeignOwner));
+            }
+            let text = parent.read_link(name).map_err(|error| one(io(link, "look at", error)))?;
+            before = Some(text);
+        }
+        let hidden = journals.hidden_name();
+        let names = Names::new(name, hidden.transaction, before.as_deref());
+        if let Some(old) = &names.old
+            && protected.lie_in(&parent.path.join(old))
+        {
+            return Err(refuse(link, Reason::Protected));
+        }
+        journals.write_switch(&names).map_err(one)?;
+        let link = link.to_owned();
+        let state = State::Waiting;
+        let this = Self { link, parent, names, hidden, before, state, journals, recovered };
+        this.fill(targets).map_err(one)?;
+        Ok(this)
+    }
+
+    /// Lets the link lead to the new folder, durably, and removes the old one if it was made for this
+    /// link in this way.
+    ///
+    /// # Errors
+    /// The first failure of the system, after which everything is as it was.
+    pub fn commit(mut self) -> Result<(), Vec<WriteError>> {
+        let switched = self.parent.rename(self.hidden.of_new(), &self.names.link);
+        switched.map_err(|error| vec![io(&self.link, "replace", error)])?;
+        self.state = State::Switched;
+        if let Err(error) = self.parent.sync() {
+            let mut errors = vec![error];
+            match self.put_back() {
+                Ok(()) => self.state = State::Waiting,
+                Err(error) => errors.push(io(&self.link, "put back", error)),
+            }
+            return Err(errors);
+        }
+        Ok(())
+    }
+
+    /// What crashed transactions had left beside the link, and what became of it.
+    #[must_use]
+    pub fn recovered(&self) -> &[Recovered] {
+        &self.recovered
+    }
+
+    fn fill(&self, targets: &[Target<'_>]) -> Result<(), WriteError> {
+        let root = self.parent.path.join(&self.names.new);
+        // Only we can enter it until everything is there.
+        let mut folders = vec![(root.clone(), 0o700, None)];
+        let make = |path: &Path| {
+            let made = DirBuilder::new().mode(0o700).create(path);
+            made.map_err(|error| io(path, "make", error))
+        };
+        make(&root)?;
+        let together = targets.len() > SYNCED_EACH;
+        for target in targets {
+            let mut folder = root.clone();
+            let readers = target.mode.unwrap_or_default() & 0o044;
+            let mode = 0o700 | readers | readers >> 2;
+            let ways = target.path.parent().into_iter().flat_map(Path::components);
+            for part in [None].into_iter().chain(ways.map(Some)) {
+                folder.extend(part);
+                match folders.iter_mut().find(|(known, ..)| *known == folder) {
+                    Some((_, known, owner)) => {
+                        *known |= mode;
+                        *owner = owner.or(target.owner);
+                    }
+                    None => {
+                        make(&folder)?;
+                        folders.push((folder.clone(), mode, target.owner));
+                    }
+                }
+            }
+            let path = root.join(target.path);
+            write(&path, target, !together).map_err(|error| io(&path, "write", error))?;
+        }
+        for (folder, mode, owner) in folders.iter().rev() {
+            let opened = || {
+                if let Some(owner) = owner {
+                    std::os::unix::fs::chown(folder, Some(owner.user), Some(owner.group))?;
+                }
+                fs::set_permissions(folder, Permissions::from_mode(*mode))?;
+                File::open(folder)?.sync_all()
+            };
+            opened().map_err(|error| io(folder, "make", error))?;
+        }
+        if together {
+            self.journals.sync_file_systems()?;
+        }
+        self.lead(&self.names.new).map_err(|error| io(&self.link, "create", error))
+    }
+
+    /// Makes the hidden link lead to `text`.
+    fn lead(&self, text: &OsStr) -> Result<(), Errno> {
+        rustix::fs::symlinkat(text, &self.parent.fd, self.hidden.of_new())
+    }
+
+    fn put_back(&self) -> Result<(), Errno> {
+        match &self.before {
+            None => self.parent.remove(&self.names.link),
+            Some(before) => {
+                self.lead(before)?;
+                self.parent.rename(self.hidden.of_new(), &self.names.link)
+            }
+        }
+    }
+}
+
+impl Drop for Switch {
+    /// Removes whichever folder the link does not lead to, or leaves it to [`super::recover()`].
+    fn drop(&mut self) {
+        if self.state == State::Waiting {
+            let _ = self.parent.remove(self.hidden.of_new());
+        }
+        if self.names.tidy(&self.parent).is_err() {
+            self.journals.keep();
+        }
+    }
+}
+
+/// The names of a switch, all in one folder.
+pub(super) struct Names {
+    pub(super) link: OsString,
+    pub(super) new: OsString,
+    /// The folder that the link led to, if it was made for this link.
+    pub(super) old: Option<OsString>,
+}
+
+impl Names {
+    fn new(link: &OsStr, transaction: u64, before: Option<&OsStr>) -> Self {
+        let mut new = link.to_owned();
+        new.push(format!(".bulla-{transaction:016x}"));
+        let old = before.filter(|old| is_made_for(link, old)).map(OsStr::to_owned);
+        Self { link: link.to_owned(), new, old }
+    }
+
+    /// Whether these can be the names of a switch, all in one folder.
+    pub(super) fn are_sound(&self) -> bool {
+        Path::new(&self.link).file_name() == Some(&self.link)
+            && is_made_for(&self.link, &self.new)
+            && self.old.as_ref().is_none_or(|old| is_made_for(&self.link, old))
+    }
+
+    /// Whether the link leads to the new folder.
+    pub(super) fn are_switched(&self, parent: &Folder) -> Result<bool, Errno> {
+        match parent.read_link(&self.link) {
+            Ok(text) => Ok(text == self.new),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the folder that the link does not lead to.
+    pub(super) fn tidy(&self, parent: &Folder) -> Result<(), WriteError> {
+        let failed = |error| io(&parent.path.join(&self.link), "look at", error);
+        let gone = match self.are_switched(parent).map_err(failed)? {
+            true => self.old.as_ref(),
+            false => Some(&self.new),
+        };
+        let Some(gone) = gone else { return Ok(()) };
+        let path = parent.path.join(gone);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io(&path, "remove", error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a folder of this name was made for the link.
+fn is_made_for(link: &OsStr, folder: &OsStr) -> bool {
+    let number = folder.as_bytes().strip_prefix(link.as_bytes());
+    let number = number.and_then(|rest| rest.strip_prefix(b".bulla-"));
+    number.is_some_and(|n| n.len() == 16 && n.iter().all(u8::is_ascii_hexdigit))
+}
+
+fn write(path: &Path, target: &Target<'_>, sync: bool) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    if let Some(owner) = target.owner {
+        std::os::unix::fs::fchown(&file, Some(owner.user), Some(owner.group))?;
+    }
+    file.set_permissions(Permissions::from_mode(target.mode.unwrap_or(0o600) & 0o777))?;
+    file.write_all(target.contents.expose())?;
+    if sync { file.sync_all() } else { Ok(()) }
+}
+
+fn io(path: &Path, step: &'static str, error: impl Into<io::Error>) -> WriteError {
+    WriteError::io(path, step, error)
+}
+
+impl Folder {
+    /// Where a link in it leads.
+    fn read_link(&self, name: &OsStr) -> Result<OsString, Errno> {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let text = rustix::fs::readlinkat(&self.fd, name, Vec::new())?;
+        Ok(OsString::from_vec(text.into_bytes()))
+    }
+}
