@@ -1,7 +1,7 @@
 //! Takes the literal secrets of a configuration out: finds them, suggests where they belong, and
 //! writes the template that gives the file back.
 
-mod signs;
+pub(crate) mod signs;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -231,6 +231,21 @@ impl Find {
     pub fn reference(&self) -> Option<Reference> {
         Reference::new(&self.entry, &self.field, None).ok()
     }
+}
+
+/// A secret that stands in a file in clear.
+pub(crate) struct Literal {
+    /// The section and option, or the path of keys.
+    pub(crate) place: String,
+    pub(crate) span: Range<usize>,
+}
+
+/// The literal secrets of a file, also those that no template would give back.
+pub(crate) fn literals(name: &str, src: &[u8], format: Format) -> Result<Vec<Literal>, Malformed> {
+    let mut search = Search::new(name, src, format);
+    search.run()?;
+    let finds = search.finds.into_iter().filter(|find| !find.public);
+    Ok(finds.map(|Find { place, span, .. }| Literal { place, span }).collect())
 }
 
 /// A template, and where each find stands in it.

@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod adopt;
+mod check;
 mod expression;
 mod filter;
 mod format;
@@ -49,9 +50,11 @@ mod render;
 mod secret;
 mod source;
 mod template;
+mod uses;
 mod write;
 
 pub use adopt::{Adoption, EntryKind, Find};
+pub use check::Check;
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};
@@ -62,4 +65,5 @@ pub use render::{Rendering, render};
 pub use secret::Secret;
 pub use source::{Answer, Failure, FailureKind, Source};
 pub use template::{Origin, Template, Wanted};
+pub use uses::Use;
 pub use write::{Owner, Reason, Target, WriteError, write_all};

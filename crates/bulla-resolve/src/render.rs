@@ -63,6 +63,39 @@ pub fn render(
     if problems.is_empty() { Ok(renderings) } else { Err(problems) }
 }
 
+/// What is wrong with the places of a template whatever the values are: into each goes a value that
+/// every place should carry.
+pub(crate) fn probe(template: &Template) -> Vec<Pending> {
+    let Some(format) = template.format else { return Vec::new() };
+    let values = Values { numbers: HashMap::new(), answers: Vec::new() };
+    let mut failures = BTreeSet::new();
+    let mut placing = Placing::new(template, &values, &mut failures);
+    for place in &template.places {
+        let sample = |slot: &Slot| {
+            let value = |sample: &[u8], filter: &Filter| filter.apply(sample).ok();
+            let mut draft = Draft::default();
+            draft.push(match slot.filters.first() {
+                Some(Filter::Int) => b"1",
+                Some(Filter::Bool) => b"true",
+                Some(Filter::PemOneline) => b"-----BEGIN X-----\nAAAA\n-----END X-----\n",
+                _ => b"abc",
+            });
+            let filters = slot.filters.iter().filter(|&&filter| filter != Filter::Optional);
+            filters.fold(draft, |draft, filter| value(draft.bytes(), filter).unwrap_or(draft))
+        };
+        let samples = slots(place).map(sample).map(FilledWith::Filtered);
+        let filling = Filling { values: samples.collect() };
+        let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+        let parts = filling.parts(&placing, place);
+        let content = Content { parts: &parts, typed: place.typed };
+        let encoded = format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
+        if let Err(Refusal(why)) = encoded {
+            placing.report(place, Rule::CannotCarry, &format!("no value {{}} fits here: it {why}"));
+        }
+    }
+    placing.pending
+}
+
 /// The answers to the closure of all templates.
 struct Values {
     numbers: HashMap<Reference, usize>,

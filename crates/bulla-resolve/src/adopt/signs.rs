@@ -4,7 +4,7 @@
 //! adopts a file reads what was found.
 
 /// Whether a value under this name is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let Some((last, before)) = words.split_last() else { return false };
     if SECRET_WORDS.contains(&last.as_str()) {
@@ -14,7 +14,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 }
 
 /// Whether a value has the shape of a token, a private key or a URL with a password.
-pub(super) fn is_secret_value(value: &str) -> bool {
+pub(crate) fn is_secret_value(value: &str) -> bool {
     let long_enough = |prefix: &&str| value.len() >= prefix.len() + 8;
     if TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix) && long_enough(prefix)) {
         return !value.contains(char::is_whitespace);
@@ -23,7 +23,7 @@ pub(super) fn is_secret_value(value: &str) -> bool {
 }
 
 /// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
-pub(super) fn is_placeholder(value: &str) -> bool {
+pub(crate) fn is_placeholder(value: &str) -> bool {
     value.bytes().all(|b| b == b'*')
         || (value.starts_with("${") && value.ends_with('}'))
         || (value.starts_with("$(") && value.ends_with(')'))
@@ -72,7 +72,7 @@ const KEY_WORDS: &[&str] = &[
 ];
 
 /// How tokens begin that their issuers have marked.
-const TOKEN_PREFIXES: &[&str] = &[
+pub(crate) const TOKEN_PREFIXES: &[&str] = &[
     "1//0",
     "AIza",
     "GOCSPX-",

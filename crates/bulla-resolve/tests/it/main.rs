@@ -9,6 +9,8 @@ mod adopt;
 mod bounds;
 /// Templates, values, and what they render to or what is wrong with them.
 mod cases;
+/// What a file alone shows to be wrong with it.
+mod check;
 /// The page that documents all this.
 mod docs;
 /// Reading templates and replacing files.
