@@ -90,6 +90,10 @@ pub(crate) enum Command {
     Adopt(cmd::adopt::AdoptArgs),
     /// Put values in the place of references in templates
     Render(cmd::render::RenderArgs),
+    /// Find what is wrong with templates; needs no key
+    Check(cmd::check::CheckArgs),
+    /// List what templates ask for; needs no key
+    Refs(cmd::refs::RefsArgs),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

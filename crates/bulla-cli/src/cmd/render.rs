@@ -14,21 +14,19 @@ use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::read_at_most;
+use crate::manifest::{Config, Plan};
 use crate::session::with_vault;
 use crate::source::VaultSource;
+use crate::templates::{Job, walk};
 use crate::unlock;
 
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
     /// Templates, or folders of them; `-` is standard input
-    #[arg(required = true, value_name = "FILE|DIR")]
+    #[arg(value_name = "FILE|DIR")]
     templates: Vec<PathBuf>,
-    /// Where to write the one template [default: standard output]
-    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
-    output: Option<PathBuf>,
-    /// Write each template under its name into this folder
-    #[arg(long, value_name = "DIR")]
-    into: Option<PathBuf>,
+    #[command(flatten)]
+    targets: Targets,
     #[command(flatten)]
     reading: Reading,
     /// Permissions of the rendered files [default: those of the file that is replaced, else 600]
@@ -37,6 +35,19 @@ pub(crate) struct RenderArgs {
     /// Show values on a terminal, instead of a mask
     #[arg(long)]
     reveal: bool,
+}
+
+/// Where renderings go.
+#[derive(clap::Args)]
+pub(crate) struct Targets {
+    /// Where to write the one template [default: standard output]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "into", requires = "templates")]
+    output: Option<PathBuf>,
+    /// Write each template under its name into this folder
+    #[arg(long, value_name = "DIR", requires = "templates")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
 }
 
 /// How templates are read.
@@ -50,21 +61,17 @@ pub(crate) struct Reading {
     pub(crate) allow: Vec<Rule>,
 }
 
-/// A template and where its rendering goes.
-struct Job {
-    source: PathBuf,
-    target: Option<PathBuf>,
-}
-
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
-    let jobs = jobs(args)?;
-    let mut unread = Vec::new();
+    let plan = plan(context, &args.templates, &args.targets, args.reading.format)?;
+    let Plan { context, jobs, failures: mut unread, mut allow } = plan;
+    let context = &context;
+    allow.extend(&args.reading.allow);
     let mut templates = Vec::with_capacity(jobs.len());
     for job in &jobs {
         match read(&job.source) {
             Ok(bytes) => {
                 let name = shown(&job.source);
-                templates.push(Template::parse(&name, bytes, args.reading.format));
+                templates.push(Template::parse(&name, bytes, job.format));
             }
             Err(failure) => unread.push(failure),
         }
@@ -72,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     if !unread.is_empty() {
         return Err(several(context, unread));
     }
-    let renderings = render(context, &templates, &args.reading.allow)?;
+    let renderings = render(context, &templates, &allow)?;
     if jobs.iter().all(|job| job.target.is_none()) {
         for rendering in &renderings {
             print(context, rendering, args.reveal)?;
@@ -113,15 +120,31 @@ impl bulla_resolve::Source for Nothing {
     }
 }
 
-fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
-    let mut jobs = Vec::new();
-    for template in &args.templates {
+/// The templates that are named with their targets, or what `bulla.toml` lists.
+pub(crate) fn plan(
+    context: &Context,
+    templates: &[PathBuf],
+    args: &Targets,
+    format: Option<Format>,
+) -> Result<Plan, Failure> {
+    if templates.is_empty() {
+        let plan = Plan::listed(context, format, &args.config)?;
+        return match plan.jobs.iter().find(|job| job.target.is_none()) {
+            None => Ok(plan),
+            Some(job) => {
+                let fact = format!("the template {} has no target", job.source.display());
+                Err(Failure::usage(fact).hint("write `target` for it into the file that lists it"))
+            }
+        };
+    }
+    let (mut jobs, mut failures) = (Vec::new(), Vec::new());
+    for template in templates {
         if template != Path::new("-") && template.is_dir() {
             let into = args.into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
             })?;
-            walk(template, into, &mut jobs)?;
+            walk(template, Some(into), format, &mut jobs, &mut failures);
             continue;
         }
         let target = match (&args.output, &args.into, template.file_name()) {
@@ -133,37 +156,13 @@ fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
             }
             (None, None, _) => None,
         };
-        jobs.push(Job { source: template.clone(), target });
+        jobs.push(Job { source: template.clone(), target, format, mode: None });
     }
     if args.into.is_none() && jobs.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(jobs)
-}
-
-/// Finds the files below a folder, in the order of their names. A link could lead out of it, to what
-/// nobody meant to render; what is no file is left to be refused when it is read.
-fn walk(folder: &Path, into: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> {
-    let failed = |error| Failure::file("read", folder, &error);
-    let mut entries =
-        fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (source, target) = (entry.path(), into.join(entry.file_name()));
-        let file_type = entry.file_type().map_err(failed)?;
-        if file_type.is_symlink() {
-            let fact = format!("{} is a symbolic link", source.display());
-            return Err(Failure::new(Exit::Failed, "template", fact)
-                .hint("name the file that it leads to by itself, if it is a template"));
-        }
-        if file_type.is_dir() {
-            walk(&source, &target, jobs)?;
-        } else {
-            jobs.push(Job { source, target: Some(target) });
-        }
-    }
-    Ok(())
+    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -223,7 +222,12 @@ fn write(
         .zip(renderings)
         .filter_map(|(job, rendering)| {
             let path = job.target.as_deref()?;
-            Some(Target { path, contents: &rendering.contents, mode: args.mode, owner: None })
+            Some(Target {
+                path,
+                contents: &rendering.contents,
+                mode: args.mode.or(job.mode),
+                owner: None,
+            })
         })
         .collect();
     let own: Vec<_> = context.vault_path().into_iter().chain(unlock::key_files(context)).collect();
@@ -281,17 +285,25 @@ pub(crate) fn several(context: &Context, mut failures: Vec<Failure>) -> Failure 
     Failure { exit, ..last }
 }
 
+/// How a run ends whose source failed.
+pub(crate) fn exit_of(kind: FailureKind) -> Exit {
+    match kind {
+        FailureKind::Busy => Exit::Conflict,
+        FailureKind::Damaged => Exit::Tampered,
+        FailureKind::Locked => Exit::Locked,
+        FailureKind::NeedsPerson => Exit::NeedsPerson,
+        FailureKind::Remote => Exit::RemoteFailed,
+        _ => Exit::Failed,
+    }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.kind {
             Kind::Missing => Exit::Missing,
             Kind::Finding => Exit::Findings,
             Kind::Conflict if problem.rule == Rule::AmbiguousFill => Exit::Conflict,
-            Kind::Source(FailureKind::Busy) => Exit::Conflict,
-            Kind::Source(FailureKind::Damaged) => Exit::Tampered,
-            Kind::Source(FailureKind::Locked) => Exit::Locked,
-            Kind::Source(FailureKind::NeedsPerson) => Exit::NeedsPerson,
-            Kind::Source(FailureKind::Remote) => Exit::RemoteFailed,
+            Kind::Source(kind) => exit_of(kind),
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, problem.rule.name(), &problem);
@@ -320,7 +332,7 @@ impl From<bulla_resolve::WriteError> for Failure {
     }
 }
 
-fn mode(text: &str) -> Result<u32, &'static str> {
+pub(crate) fn mode(text: &str) -> Result<u32, &'static str> {
     const WRONG: &str =
         "permissions are written in octal, as 600 or 0640, and give others nothing but reading";
     let mode = u32::from_str_radix(text, 8).map_err(|_| WRONG)?;

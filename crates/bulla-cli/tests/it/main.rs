@@ -15,6 +15,8 @@ mod faults;
 mod pty;
 /// Several processes at one vault.
 mod races;
+/// Reports for code hosts and CI servers, judged by readers of such.
+mod reports;
 /// A home of its own for each test, and what the program did there.
 mod support;
 /// What happens on a terminal: questions, hidden input, signals, masks.
