@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Render(cmd::render::RenderArgs),
     /// Find what is wrong with templates; needs no key
     Check(cmd::check::CheckArgs),
+    /// Show what rendering would change, without a value
+    Diff(cmd::diff::DiffArgs),
     /// List what templates ask for; needs no key
     Refs(cmd::refs::RefsArgs),
     /// Take entries in from a file of another program

@@ -69,9 +69,9 @@ pub(crate) fn is_link(path: &Path) -> Failure {
 
 /// Reads all templates and lets `look` look at each, on as many processors as there are. What comes
 /// back is in their order; what cannot be read is told together.
-pub(crate) fn look_at<T: Send>(
-    jobs: &[Job],
-    look: impl Fn(&Job, &str, Vec<u8>) -> T + Sync,
+pub(crate) fn look_at<'j, T: Send>(
+    jobs: &'j [Job],
+    look: impl Fn(&'j Job, &str, Vec<u8>) -> T + Sync,
 ) -> (Vec<T>, Vec<Failure>) {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(jobs.len()));

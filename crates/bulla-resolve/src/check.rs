@@ -6,7 +6,6 @@ mod tokens;
 use std::ops::Range;
 
 use crate::adopt::literals;
-use crate::expression;
 use crate::format::Format;
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::render::probe;
@@ -34,12 +33,11 @@ impl Check {
         let format = format.or_else(|| Format::detect(name, &src));
         let named = format.is_some_and(|f| f != Format::Text) && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
-        let template = !expression::hits(&src).is_empty() || expression::has_letters(&src);
-        // Most files of a tree hold nothing of all this, and need not be parsed.
-        if tokens.is_empty() && !named && !is_genesys && !template {
-            return Self::of_template(&Template::parse(name, src, format), Vec::new());
-        }
         let template = Template::parse(name, src, format);
+        // Most files of a tree hold nothing of all this, and were not parsed.
+        if tokens.is_empty() && !named && !is_genesys && template.places.is_empty() {
+            return Self::of_template(&template, Vec::new());
+        }
         let mut pending = probe(&template);
         let mut known: Vec<_> = template.places.iter().map(|place| place.span.clone()).collect();
         if let Some(format) = format.filter(|_| named || !tokens.is_empty()) {
@@ -49,11 +47,11 @@ impl Check {
             genesys::check(&template.src, format, &mut pending);
         }
         known.sort_by_key(|span| span.start);
-        for token in tokens {
-            let before = known.partition_point(|span| span.end <= token);
-            if known.get(before).is_none_or(|span| token < span.start) {
+        for Range { start, .. } in tokens {
+            let before = known.partition_point(|span| span.end <= start);
+            if known.get(before).is_none_or(|span| start < span.start) {
                 let what = "what looks like a secret stands here in clear";
-                pending.push(Pending::new(token, Rule::LiteralSecret, what));
+                pending.push(Pending::new(start, Rule::LiteralSecret, what));
             }
         }
         let found = locate(template.name(), &template.src, pending);
@@ -65,6 +63,17 @@ impl Check {
         findings.sort_by_key(|problem| (problem.line, problem.column, problem.rule));
         Self { findings, uses: template.uses() }
     }
+}
+
+/// Where secrets stand in a template in clear, by all signs there are.
+pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
+    let mut spans = tokens::find(&template.src);
+    if let Some(format) = template.format {
+        let found = literals(template.name(), &template.src, format).unwrap_or_default();
+        spans.extend(found.into_iter().map(|literal| literal.span));
+    }
+    spans.sort_by_key(|span| span.start);
+    spans
 }
 
 /// Secrets in clear by the signs that adopting goes by; `known` takes note of where they stand.

@@ -38,6 +38,7 @@
 
 mod adopt;
 mod check;
+mod diff;
 mod expression;
 mod filter;
 mod format;
@@ -55,6 +56,7 @@ mod write;
 
 pub use adopt::{Adoption, EntryKind, Find};
 pub use check::Check;
+pub use diff::{Diff, Piece, Row, Sign, diff};
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};

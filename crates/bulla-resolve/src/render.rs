@@ -22,6 +22,8 @@ pub struct Rendering {
     pub values: Vec<Range<usize>>,
     /// The values that went into it, by reference and version.
     pub used: Vec<(Reference, u64)>,
+    /// Where the places of the template are in it.
+    pub(crate) placed: Vec<Range<usize>>,
 }
 
 /// Renders `templates` with values from `source`, which is asked once for all of them.
@@ -96,6 +98,23 @@ pub(crate) fn probe(template: &Template) -> Vec<Pending> {
     placing.pending
 }
 
+/// How a place is written with the values in `answers`, which are in the order of the closure.
+pub(crate) fn written(
+    template: &Template,
+    place: &Place,
+    answers: Vec<Option<&Answer>>,
+) -> Option<Draft> {
+    let mut failures = BTreeSet::new();
+    let mut placing = Placing { template, answers, pending: Vec::new(), failures: &mut failures };
+    let filling = placing.filling(place, &mut vec![false; template.wanted.len()])?;
+    let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+    let parts = filling.parts(&placing, place);
+    let content = Content { parts: &parts, typed: place.typed };
+    let syntax = template.format?.syntax();
+    syntax.encode(&template.src, place.span.clone(), &content, &mut out).ok()?;
+    Some(out.bytes)
+}
+
 /// The answers to the closure of all templates.
 struct Values {
     numbers: HashMap<Reference, usize>,
@@ -142,15 +161,16 @@ impl<'a> Placing<'a> {
 
     fn render(&mut self) -> Option<Rendering> {
         let template = self.template;
-        let rendering = |contents, values, used| Rendering {
+        let rendering = |contents, values, used, placed| Rendering {
             name: template.name.clone(),
             contents,
             values,
             used,
+            placed,
         };
         let Some(format) = template.format.filter(|_| !template.places.is_empty()) else {
             let copy = Secret::copied_from(&template.src);
-            return Some(rendering(copy, Vec::new(), Vec::new()));
+            return Some(rendering(copy, Vec::new(), Vec::new(), Vec::new()));
         };
         let mut used = vec![false; template.wanted.len()];
         let fillings: Vec<_> =
@@ -195,7 +215,7 @@ impl<'a> Placing<'a> {
                 _ => None,
             },
         );
-        Some(rendering(out.bytes.finish(), out.values, used.collect()))
+        Some(rendering(out.bytes.finish(), out.values, used.collect(), proof.placed))
     }
 
     /// The values for a place, or `None` if one is not to be had, which is then told.

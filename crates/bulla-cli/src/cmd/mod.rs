@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
@@ -58,6 +59,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Demo(args) => demo::run(context, &args),
         Command::Render(args) => render::run(context, &args),
         Command::Check(args) => check::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
         Command::Refs(args) => refs::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),

@@ -1,13 +1,14 @@
 //! Finds secrets by their shape in any text, also where no format is known and in comments.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 
 use crate::adopt::signs::{TOKEN_PREFIXES, is_placeholder, is_secret_value};
 
-/// Where strings with the shape of a token, a private key or a URL with a password begin.
-pub(super) fn find(src: &[u8]) -> Vec<usize> {
+/// Strings with the shape of a token, a private key or a URL with a password.
+pub(super) fn find(src: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut done = 0;
     for hit in STARTS.find_iter(src) {
@@ -27,8 +28,8 @@ pub(super) fn find(src: &[u8]) -> Vec<usize> {
                 let line = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
                 if memchr::memmem::find(&rest[..line], b"PRIVATE KEY-----").is_some() {
                     let key = memchr::memmem::find(rest, b"-----END ").unwrap_or(line);
-                    found.push(at);
                     done = at + key;
+                    found.push(at..done);
                 }
                 continue;
             }
@@ -50,7 +51,7 @@ pub(super) fn find(src: &[u8]) -> Vec<usize> {
             _ => (at, end_of_token(src, at)),
         };
         if is_secret(start, end) {
-            found.push(start);
+            found.push(start..end);
             done = end;
         }
     }
@@ -115,7 +116,8 @@ mod tests {
             ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg y", vec![2]),
             ("a postgres://u:p@h/d and ya29.abcdefgh1", vec![2, 24]),
         ] {
-            assert_eq!(find(text.as_bytes()), expected, "{text}");
+            let starts: Vec<_> = find(text.as_bytes()).iter().map(|span| span.start).collect();
+            assert_eq!(starts, expected, "{text}");
         }
     }
 
