@@ -11,6 +11,8 @@ mod bounds;
 mod cases;
 /// What a file alone shows to be wrong with it.
 mod check;
+/// What a rendering would change.
+mod diff;
 /// The page that documents all this.
 mod docs;
 /// Reading templates and replacing files.
