@@ -13,7 +13,7 @@ from measure import Command, Failed, Runner
 
 NAMES = [
     "age", "age-keygen", "argon2", "envsubst", "fnox", "gpg", "kbs2", "keepassxc-cli",
-    "minijinja-cli", "pass", "perl", "sops", "sqlcipher",
+    "minijinja-cli", "pass", "perl", "rg", "sops", "sqlcipher",
 ]  # fmt: skip
 
 RAW_KEY = "ab" * 32

@@ -326,6 +326,29 @@ def render_tree(bench: Bench, files: int, size: int = 10_000) -> None:
         bench.report.target(work, "cp -r", 1.5, ours, lines.get("cp -r"))
 
 
+def check_tree(bench: Bench, files: int, size: int = 10_000) -> None:
+    """Most files of a real tree are no templates: here each fifth is one."""
+    tree = bench.scratch("check-tree")
+    for number in range(files):
+        line = "setting_{}: value-{}\n"
+        text = "".join(line.format(n, (n * 7919 + number) % 10_000_000) for n in range(size // 30))
+        if number % 5 == 0:
+            text += "password: bulla://db/password\n"
+        (tree / f"{number}.yaml").write_text(text)
+    commands = [
+        bench.bulla_command("bulla check", "", bench.data.vault(1), lambda _: ["check", tree]),
+        bench.bulla_command("bulla refs", "", bench.data.vault(1), lambda _: ["refs", tree]),
+    ]
+    if rg := bench.peers.at["rg"]:
+        commands.append(Command("rg -c bulla://", lambda _: [rg, "-c", "bulla://", tree]))
+    lines = bench.runner.paired(commands, bench.seconds, most=15)
+    bench.report.table(f"look through {files:,} files of {size // 1000} kB, a fifth with a reference",
+                       lines, "bulla check")
+    for name in ["check", "refs"]:
+        bench.report.target(f"{name}, {files:,} files", "rg -c bulla://", 2, lines.get(f"bulla {name}"),
+                            lines.get("rg -c bulla://"))
+
+
 def render_big(bench: Bench, megabytes: int) -> None:
     size, references = megabytes * 1_000_000, megabytes * 1000
     vault = bench.data.vault(max(references, 1000))

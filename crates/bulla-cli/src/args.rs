@@ -108,6 +108,12 @@ pub(crate) enum Command {
     Render(cmd::render::RenderArgs),
     /// Run a program with rendered templates in its environment and in files in memory
     Run(cmd::run::RunArgs),
+    /// Find what is wrong with templates; needs no key
+    Check(cmd::check::CheckArgs),
+    /// Show what rendering would change, without a value
+    Diff(cmd::diff::DiffArgs),
+    /// List what templates ask for; needs no key
+    Refs(cmd::refs::RefsArgs),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

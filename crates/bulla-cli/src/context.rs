@@ -44,6 +44,14 @@ impl Context {
         Self { global, printer, random: self.random, own: None }
     }
 
+    /// The same run, on this vault unless another one was asked for.
+    pub(crate) fn with_vault(&self, vault: Option<PathBuf>) -> Self {
+        let vault = self.global.vault.clone().or(vault);
+        let global = Global { vault, ..self.global.clone() };
+        let printer = Printer::new(self.printer.json, self.printer.quiet);
+        Self { global, printer, random: self.random, own: None }
+    }
+
     /// A run on a vault of its own, opened by `passphrase` and remembered in `state`: nothing that
     /// the user has is looked at.
     pub(crate) fn elsewhere(&self, vault: PathBuf, passphrase: Secret, state: PathBuf) -> Self {

@@ -3,7 +3,7 @@
 
 mod inside;
 mod search;
-mod signs;
+pub(crate) mod signs;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -380,6 +380,21 @@ fn stays(place: &str, refusal: Option<Refusal>) -> (Stays, String) {
             (Stays::Spelling, format!("{place} stays here in clear: {why}"))
         }
     }
+}
+
+/// A secret that stands in a file in clear.
+pub(crate) struct Literal {
+    /// The section and option, or the path of keys.
+    pub(crate) place: String,
+    pub(crate) span: Range<usize>,
+}
+
+/// The literal secrets of a file, also those that no template would give back.
+pub(crate) fn literals(name: &str, src: &[u8], format: Format) -> Result<Vec<Literal>, Malformed> {
+    let mut search = Search::new(name, src, format);
+    search.run()?;
+    let finds = search.finds.into_iter().filter(|find| !find.public);
+    Ok(finds.map(|Find { place, span, .. }| Literal { place, span }).collect())
 }
 
 /// A template, and where finds stand in it.

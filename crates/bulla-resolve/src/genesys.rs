@@ -8,12 +8,14 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 use crate::Reference;
-use crate::format::{Format, Role, Scalar, Text};
+use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::names::{segment, stem};
 use crate::problem::{Pending, Rule, escaped};
+use crate::reference::SCHEME;
 use crate::template::{Origin, Slot, Wants};
 
 /// The fields that the rule asks for.
@@ -39,7 +41,7 @@ pub(crate) struct Section {
     pub(crate) name: String,
     pub(crate) at: usize,
     pub(crate) options: Vec<Setting>,
-    set: usize,
+    pub(crate) set: usize,
 }
 
 /// An option of a section.
@@ -125,6 +127,17 @@ impl Sections {
         }
         rule.report_left(&self.sections);
         rule.fills
+    }
+
+    /// The sections of a file in which no reference is replaced yet.
+    pub(crate) fn of(src: &[u8], format: Format) -> Result<Vec<Section>, Malformed> {
+        let (mut sections, mut number) = (Self::default(), 0);
+        format.syntax().scan(src, &mut |scalar| {
+            let referred = memmem::find(scalar.text.bytes(src), SCHEME.as_bytes()).is_some();
+            sections.observe(src, number, &scalar, referred);
+            number += 1;
+        })?;
+        Ok(sections.sections)
     }
 
     /// The sections themselves.

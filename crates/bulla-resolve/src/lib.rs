@@ -37,6 +37,8 @@
 #![forbid(unsafe_code)]
 
 mod adopt;
+mod check;
+mod diff;
 mod expression;
 mod filter;
 mod format;
@@ -50,9 +52,12 @@ mod render;
 mod secret;
 mod source;
 mod template;
+mod uses;
 mod write;
 
 pub use adopt::{Adoption, EntryKind, Find, Left, Stays, looks_secret};
+pub use check::Check;
+pub use diff::{Diff, Piece, Row, Sign, diff};
 pub use filter::Filter;
 pub use format::Format;
 pub use pairs::{NotDotenv, dotenv_pairs};
@@ -63,4 +68,5 @@ pub use render::{Rendering, render};
 pub use secret::Secret;
 pub use source::{Answer, Failure, FailureKind, RefPart, Source};
 pub use template::{Origin, Template, Wanted};
+pub use uses::Use;
 pub use write::{Owner, Reason, Recovered, Switch, Target, Transaction, WriteError, recover};

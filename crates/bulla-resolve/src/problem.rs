@@ -47,19 +47,23 @@ pub enum Kind {
     Finding,
     /// An entry, a field, a version or an option does not exist.
     Missing,
+    /// Nothing is wrong, but somebody may want to know.
+    Note,
     /// The source of the values failed.
     Source(FailureKind),
     /// The template itself is wrong.
     Template,
+    /// It works, or may work, but not as well as it could.
+    Warning,
 }
 
 macro_rules! rules {
-    ($($(#[$doc:meta])* $rule:ident = $name:literal, $kind:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $rule:ident = $name:literal, $kind:ident;)*) => {
         /// The rules, each with a stable name. docs/reference.md lists them.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         pub enum Rule {
-            $($(#[$doc])* $rule,)*
+            $($(#[doc = $doc])* $rule,)*
         }
 
         impl Rule {
@@ -74,7 +78,17 @@ macro_rules! rules {
                 }
             }
 
-            pub(crate) fn kind(self) -> Kind {
+            /// What it is about, in a sentence.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self {
+                    $(Self::$rule => concat!($($doc,)*).trim_ascii(),)*
+                }
+            }
+
+            /// Who is at fault where it is broken, unless the problem itself says something else.
+            #[must_use]
+            pub fn kind(self) -> Kind {
                 match self {
                     $(Self::$rule => Kind::$kind,)*
                 }
@@ -84,46 +98,102 @@ macro_rules! rules {
 }
 
 rules! {
+    /// A password that is an access token, which is dead after an hour.
+    AccessTokenAsPassword = "access-token-as-password", Finding;
     /// The fill rule finds two entries that could be meant.
     AmbiguousFill = "ambiguous-fill", Conflict;
+    /// An outgoing server with a password that is not used, as `enable-authentication` is not
+    /// `true`.
+    AuthenticationOff = "authentication-off", Warning;
+    /// A client id that is none of the provider's.
+    BadClientId = "bad-client-id", Finding;
+    /// A directory id that is no GUID.
+    BadDirectoryId = "bad-directory-id", Warning;
     /// Something between `{{` and `}}` that begins as a reference and does not end as one.
     BadExpression = "bad-expression", Template;
     /// A reference that breaks the grammar.
     BadReference = "bad-reference", Template;
     /// A `secret` option whose value can name no section.
     BadSecretName = "bad-secret-name", Template;
+    /// A password login that the provider has ended or is about to end.
+    BasicAuthRetired = "basic-auth-retired", Warning;
     /// A password that is needed and blank, and that no rule fills.
     BlankValue = "blank-value", Missing;
     /// The format cannot carry the value at this place.
     CannotCarry = "cannot-carry", CannotCarry;
+    /// Traces that may hold credentials are switched on.
+    DebugOn = "debug-on", Warning;
     /// An option that stands twice in one section.
     DuplicateOption = "duplicate-option", Template;
     /// A section that stands twice.
     DuplicateSection = "duplicate-section", Template;
+    /// A mailbox by EWS, which Exchange Online gives up on 2027-04-01.
+    EwsRetired = "ews-retired", Warning;
     /// A value that its filter cannot encode.
     FilterFailed = "filter-failed", CannotCarry;
+    /// A Gmail section with XOAUTH2 that lacks an option for it.
+    GmailIncomplete = "gmail-incomplete", Finding;
     /// A secret that stands in the template in clear.
     LiteralSecret = "literal-secret", Finding;
     /// The file does not follow its format.
     Malformed = "malformed", Template;
     /// A masked value that no rule fills.
     MaskedValue = "masked-value", Missing;
+    /// A login mechanism that is spelled otherwise than documented.
+    MechanismSpelling = "mechanism-spelling", Warning;
+    /// A Microsoft section with tokens that lacks an option for it.
+    MicrosoftIncomplete = "microsoft-incomplete", Warning;
     /// An entry, field or version that does not exist.
     Missing = "missing", Missing;
     /// A section or option that the fill rule needs and that is not there.
     MissingOption = "missing-option", Missing;
+    /// Two sections whose names differ in case only.
+    NamesDifferInCase = "names-differ-in-case", Warning;
+    /// A server whose certificate is not compared with its name.
+    NoIdentityCheck = "no-identity-check", Warning;
+    /// Nothing in the section turns TLS on.
+    NoTls = "no-tls", Warning;
     /// A rendering that does not read back as it should.
     NotProven = "not-proven", Conflict;
+    /// An option and the property that it sets, both in one section.
+    OptionTwice = "option-twice", Warning;
+    /// TLS is used where the server offers it, and given up where it does not.
+    OptionalStarttls = "optional-starttls", Warning;
+    /// A `secret` on a Microsoft mailbox, where it has no meaning.
+    SecretOnMicrosoft = "secret-on-microsoft", Warning;
+    /// A secret in an option that is not called `password`, so that Configuration Server would not
+    /// encrypt it.
+    SecretOutsidePassword = "secret-outside-password", Warning;
     /// The source of the values failed.
     SourceFailed = "source-failed", Conflict;
     /// A reference where none is resolved.
     StrayReference = "stray-reference", Template;
+    /// A client secret where a refresh token belongs, or the other way round.
+    SwappedSecrets = "swapped-secrets", Finding;
+    /// One token in the sections of different accounts.
+    TokenOfTwoMailboxes = "token-of-two-mailboxes", Warning;
+    /// More mailboxes than one E-mail Server should have.
+    TooManyMailboxes = "too-many-mailboxes", Warning;
+    /// Every certificate is trusted, whoever made it.
+    TrustsAnyCertificate = "trusts-any-certificate", Warning;
+    /// A Microsoft POP3 mailbox with XOAUTH2 without the login form that Microsoft needs.
+    TwoLineLogin = "two-line-login", Warning;
     /// A value inside the user information of a URL without the filter `url`.
     UnencodedInUrl = "unencoded-in-url", Template;
+    /// A `tenant-authority` that is neither Microsoft's nor Google's.
+    UnknownAuthority = "unknown-authority", Finding;
     /// A file with references whose format is not known.
     UnknownFormat = "unknown-format", Template;
+    /// An entry of the vault that no template asks for.
+    UnusedEntry = "unused-entry", Note;
+    /// A `secret-` section that no `secret` selects.
+    UnusedSecretSection = "unused-secret-section", Warning;
+    /// Login mechanisms beside XOAUTH2, to which the token would be sent as a password.
+    WeakerMechanisms = "weaker-mechanisms", Warning;
     /// A file with references in an encoding other than UTF-8 where the format needs that.
     WrongEncoding = "wrong-encoding", Template;
+    /// Login mechanisms of another protocol than that of the section.
+    WrongProtocol = "wrong-protocol", Finding;
 }
 
 /// A problem whose place is still an offset into the file.

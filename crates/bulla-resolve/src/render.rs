@@ -22,6 +22,8 @@ pub struct Rendering {
     pub values: Vec<Range<usize>>,
     /// The values that went into it, by reference and version.
     pub used: Vec<(Reference, u64)>,
+    /// Where the places of the template are in it.
+    pub(crate) placed: Vec<Range<usize>>,
 }
 
 /// Renders `templates` with values from `source`, which is asked once for all of them.
@@ -61,6 +63,56 @@ pub fn render(
         }
     }
     if problems.is_empty() { Ok(renderings) } else { Err(problems) }
+}
+
+/// What is wrong with the places of a template whatever the values are: into each goes a value that
+/// every place should carry.
+pub(crate) fn probe(template: &Template) -> Vec<Pending> {
+    let Some(format) = template.format else { return Vec::new() };
+    let values = Values { numbers: HashMap::new(), answers: Vec::new() };
+    let mut failures = BTreeSet::new();
+    let mut placing = Placing::new(template, &values, &mut failures);
+    for place in &template.places {
+        let sample = |slot: &Slot| {
+            let value = |sample: &[u8], filter: &Filter| filter.apply(sample).ok();
+            let mut draft = Draft::default();
+            draft.push(match slot.filters.first() {
+                Some(Filter::Int) => b"1",
+                Some(Filter::Bool) => b"true",
+                Some(Filter::PemOneline) => b"-----BEGIN X-----\nAAAA\n-----END X-----\n",
+                _ => b"abc",
+            });
+            let filters = slot.filters.iter().filter(|&&filter| filter != Filter::Optional);
+            filters.fold(draft, |draft, filter| value(draft.bytes(), filter).unwrap_or(draft))
+        };
+        let samples = slots(place).map(sample).map(FilledWith::Filtered);
+        let filling = Filling { values: samples.collect() };
+        let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+        let parts = filling.parts(&placing, place);
+        let content = Content { parts: &parts, typed: place.typed };
+        let encoded = format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
+        if let Err(Refusal(why)) = encoded {
+            placing.report(place, Rule::CannotCarry, &format!("no value {{}} fits here: it {why}"));
+        }
+    }
+    placing.pending
+}
+
+/// How a place is written with the values in `answers`, which are in the order of the closure.
+pub(crate) fn written(
+    template: &Template,
+    place: &Place,
+    answers: Vec<Option<&Answer>>,
+) -> Option<Draft> {
+    let mut failures = BTreeSet::new();
+    let mut placing = Placing { template, answers, pending: Vec::new(), failures: &mut failures };
+    let filling = placing.filling(place, &mut vec![false; template.wanted.len()])?;
+    let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+    let parts = filling.parts(&placing, place);
+    let content = Content { parts: &parts, typed: place.typed };
+    let syntax = template.format?.syntax();
+    syntax.encode(&template.src, place.span.clone(), &content, &mut out).ok()?;
+    Some(out.bytes)
 }
 
 /// The answers to the closure of all templates.
@@ -109,15 +161,16 @@ impl<'a> Placing<'a> {
 
     fn render(&mut self) -> Option<Rendering> {
         let template = self.template;
-        let rendering = |contents, values, used| Rendering {
+        let rendering = |contents, values, used, placed| Rendering {
             name: template.name.clone(),
             contents,
             values,
             used,
+            placed,
         };
         let Some(format) = template.format.filter(|_| !template.places.is_empty()) else {
             let copy = Secret::copied_from(&template.src);
-            return Some(rendering(copy, Vec::new(), Vec::new()));
+            return Some(rendering(copy, Vec::new(), Vec::new(), Vec::new()));
         };
         let mut used = vec![false; template.wanted.len()];
         let fillings: Vec<_> =
@@ -162,7 +215,7 @@ impl<'a> Placing<'a> {
                 _ => None,
             },
         );
-        Some(rendering(out.bytes.finish(), out.values, used.collect()))
+        Some(rendering(out.bytes.finish(), out.values, used.collect(), proof.placed))
     }
 
     /// The values for a place, or `None` if one is not to be had, which is then told.

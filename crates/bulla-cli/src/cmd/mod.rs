@@ -2,8 +2,10 @@
 
 pub(crate) mod adopt;
 pub(crate) mod backup;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
@@ -16,6 +18,7 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod mv;
 pub(crate) mod passwd;
+pub(crate) mod refs;
 pub(crate) mod rekey;
 pub(crate) mod render;
 pub(crate) mod revert;
@@ -57,6 +60,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Demo(args) => demo::run(context, &args),
         Command::Render(args) => render::run(context, &args),
         Command::Run(args) => run::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
+        Command::Refs(args) => refs::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Backup(command) => backup::run(context, command),

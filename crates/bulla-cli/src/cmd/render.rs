@@ -1,7 +1,6 @@
 //! `bulla render`: puts values in the place of references.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use bulla_resolve::{
@@ -16,9 +15,11 @@ use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::read_at_most;
+use crate::manifest::{Config, Plan};
 use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
+use crate::templates::{Job, walk};
 
 mod check;
 mod write;
@@ -29,17 +30,13 @@ pub(crate) use write::{WAIT, Waiting, told};
 #[derive(clap::Args)]
 pub(crate) struct RenderArgs {
     /// Templates, or folders of them; `-` is standard input
-    #[arg(required = true, value_name = "FILE|DIR")]
+    #[arg(value_name = "FILE|DIR")]
     templates: Vec<PathBuf>,
-    /// Where to write the one template [default: standard output]
-    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
-    output: Option<PathBuf>,
-    /// Write each template under its name into this folder
-    #[arg(long, value_name = "DIR")]
-    into: Option<PathBuf>,
+    #[command(flatten)]
+    targets: Targets,
     /// Write each template under its name into a new folder beside LINK, and then let the symbolic
     /// link LINK lead to it; the folder that it led to before is removed
-    #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"])]
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"], requires = "templates")]
     switch: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
@@ -57,6 +54,19 @@ pub(crate) struct RenderArgs {
     reveal: bool,
 }
 
+/// Where renderings go.
+#[derive(clap::Args)]
+pub(crate) struct Targets {
+    /// Where to write the one template [default: standard output]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "into", requires = "templates")]
+    output: Option<PathBuf>,
+    /// Write each template under its name into this folder
+    #[arg(long, value_name = "DIR", requires = "templates")]
+    pub(crate) into: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
+}
+
 /// How templates are read.
 #[derive(clap::Args)]
 pub(crate) struct Reading {
@@ -68,34 +78,30 @@ pub(crate) struct Reading {
     pub(crate) allow: Vec<Rule>,
 }
 
-/// A template and where its rendering goes.
-struct Job {
-    source: PathBuf,
-    target: Option<PathBuf>,
-}
-
-impl Job {
-    /// The name among all renderings that a check sees.
-    fn name(&self, args: &RenderArgs) -> PathBuf {
-        let into = args.into.as_deref().unwrap_or(Path::new(""));
-        let target = self.target.as_ref().unwrap_or(&self.source);
-        match target.strip_prefix(into) {
-            Ok(below) if args.into.is_some() || args.switch.is_some() => below.to_owned(),
-            _ => PathBuf::from(target.file_name().unwrap_or(target.as_os_str())),
-        }
+/// The name among all renderings that a check sees.
+fn check_name(job: &Job, args: &RenderArgs) -> PathBuf {
+    let into = args.targets.into.as_deref().unwrap_or(Path::new(""));
+    let target = job.target.as_ref().unwrap_or(&job.source);
+    match target.strip_prefix(into) {
+        Ok(below) if args.targets.into.is_some() || args.switch.is_some() => below.to_owned(),
+        _ => PathBuf::from(target.file_name().unwrap_or(target.as_os_str())),
     }
 }
 
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     let checks = args.check.are_given(context)?;
-    let jobs = jobs(args)?;
-    let mut unread = Vec::new();
+    // Below the new folder all paths are relative to it.
+    let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
+    let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
+    let Plan { context, jobs, failures: mut unread, mut allow } = plan;
+    let context = &context;
+    allow.extend(&args.reading.allow);
     let mut templates = Vec::with_capacity(jobs.len());
     for job in &jobs {
         match read(&job.source) {
             Ok(bytes) => {
                 let name = shown(&job.source);
-                templates.push(Template::parse(&name, bytes, args.reading.format));
+                templates.push(Template::parse(&name, bytes, job.format));
             }
             Err(failure) => unread.push(failure),
         }
@@ -104,15 +110,14 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         return Err(several(context, unread));
     }
     let mut seen = Vec::new();
-    let renderings =
-        render_watched(context, &templates, &args.reading.allow, &mut |_, value, _| {
-            if checks {
-                seen.push(Secret::copied_from(value.expose()));
-            }
-        })
-        .map_err(|failures| several(context, failures))?;
+    let renderings = render_watched(context, &templates, &allow, &mut |_, value, _| {
+        if checks {
+            seen.push(Secret::copied_from(value.expose()));
+        }
+    })
+    .map_err(|failures| several(context, failures))?;
     if checks {
-        let names: Vec<_> = jobs.iter().map(|job| job.name(args)).collect();
+        let names: Vec<_> = jobs.iter().map(|job| check_name(job, args)).collect();
         args.check.run(context, &names, &renderings, &seen)?;
     }
     if jobs.iter().all(|job| job.target.is_none()) {
@@ -193,20 +198,35 @@ impl Source for Nothing {
     }
 }
 
-fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
-    // Below the new folder all paths are relative to it.
-    let into = args.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
-    let mut jobs = Vec::new();
-    for template in &args.templates {
+/// The templates that are named with their targets, or what `bulla.toml` lists.
+pub(crate) fn plan(
+    context: &Context,
+    templates: &[PathBuf],
+    args: &Targets,
+    into: Option<&Path>,
+    format: Option<Format>,
+) -> Result<Plan, Failure> {
+    if templates.is_empty() {
+        let plan = Plan::listed(context, format, &args.config)?;
+        return match plan.jobs.iter().find(|job| job.target.is_none()) {
+            None => Ok(plan),
+            Some(job) => {
+                let fact = format!("the template {} has no target", job.source.display());
+                Err(Failure::usage(fact).hint("write `target` for it into the file that lists it"))
+            }
+        };
+    }
+    let (mut jobs, mut failures) = (Vec::new(), Vec::new());
+    for template in templates {
         if template != Path::new("-") && template.is_dir() {
             let into = into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
             })?;
-            walk(template, into, &mut jobs)?;
+            walk(template, Some(into), format, &mut jobs, &mut failures);
             continue;
         }
-        let target = match (&args.output, &into, template.file_name()) {
+        let target = match (&args.output, into, template.file_name()) {
             (Some(output), _, _) => Some(output.clone()),
             (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
             (None, Some(_), _) => {
@@ -215,37 +235,13 @@ fn jobs(args: &RenderArgs) -> Result<Vec<Job>, Failure> {
             }
             (None, None, _) => None,
         };
-        jobs.push(Job { source: template.clone(), target });
+        jobs.push(Job { source: template.clone(), target, format, mode: None });
     }
     if into.is_none() && jobs.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(jobs)
-}
-
-/// Finds the files below a folder, in the order of their names. A link could lead out of it, to what
-/// nobody meant to render; what is no file is left to be refused when it is read.
-fn walk(folder: &Path, into: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> {
-    let failed = |error| Failure::file("read", folder, &error);
-    let mut entries =
-        fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (source, target) = (entry.path(), into.join(entry.file_name()));
-        let file_type = entry.file_type().map_err(failed)?;
-        if file_type.is_symlink() {
-            let fact = format!("{} is a symbolic link", source.display());
-            return Err(Failure::new(Exit::Failed, "template", fact)
-                .hint("name the file that it leads to by itself, if it is a template"));
-        }
-        if file_type.is_dir() {
-            walk(&source, &target, jobs)?;
-        } else {
-            jobs.push(Job { source, target: Some(target) });
-        }
-    }
-    Ok(())
+    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -304,7 +300,7 @@ fn write(
         .filter_map(|(job, rendering)| {
             let path = job.target.as_deref()?;
             let contents = &rendering.contents;
-            Some(Target { path, contents, mode: args.mode, owner: args.owner })
+            Some(Target { path, contents, mode: args.mode.or(job.mode), owner: args.owner })
         })
         .collect();
     let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
@@ -325,17 +321,25 @@ pub(crate) fn several(context: &Context, mut failures: Vec<Failure>) -> Failure 
     Failure { exit, ..last }
 }
 
+/// How a run ends whose source failed.
+pub(crate) fn exit_of(kind: FailureKind) -> Exit {
+    match kind {
+        FailureKind::Busy => Exit::Conflict,
+        FailureKind::Damaged => Exit::Tampered,
+        FailureKind::Locked => Exit::Locked,
+        FailureKind::NeedsPerson => Exit::NeedsPerson,
+        FailureKind::Remote => Exit::RemoteFailed,
+        _ => Exit::Failed,
+    }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.kind {
             Kind::Missing => Exit::Missing,
             Kind::Finding => Exit::Findings,
             Kind::Conflict if problem.rule == Rule::AmbiguousFill => Exit::Conflict,
-            Kind::Source(FailureKind::Busy) => Exit::Conflict,
-            Kind::Source(FailureKind::Damaged) => Exit::Tampered,
-            Kind::Source(FailureKind::Locked) => Exit::Locked,
-            Kind::Source(FailureKind::NeedsPerson) => Exit::NeedsPerson,
-            Kind::Source(FailureKind::Remote) => Exit::RemoteFailed,
+            Kind::Source(kind) => exit_of(kind),
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, problem.rule.name(), &problem);
@@ -358,7 +362,7 @@ impl From<Problem> for Failure {
     }
 }
 
-fn mode(text: &str) -> Result<u32, &'static str> {
+pub(crate) fn mode(text: &str) -> Result<u32, &'static str> {
     const WRONG: &str =
         "permissions are written in octal, as 600 or 0640, and give others nothing but reading";
     let mode = u32::from_str_radix(text, 8).map_err(|_| WRONG)?;
@@ -391,6 +395,14 @@ fn owner(text: &str) -> Result<Owner, String> {
         },
     };
     Ok(Owner { user: number, group: group.as_raw() })
+}
+
+/// The same for a name that stands in a file.
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    Format::named(text).ok_or_else(|| {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+        format!("the formats are {}", names.join(", "))
+    })
 }
 
 fn rule(text: &str) -> Result<Rule, String> {

@@ -15,6 +15,8 @@ mod faults;
 mod pty;
 /// Several processes at one vault.
 mod races;
+/// Reports for code hosts and CI servers, judged by readers of such.
+mod reports;
 /// Programs that `bulla run` runs, on terminals and without one.
 mod run;
 /// A home of its own for each test, and what the program did there.

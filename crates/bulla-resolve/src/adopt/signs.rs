@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Whether a value under this name is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let Some((last, before)) = words.split_last() else { return false };
     if SECRET_WORDS.contains(&last.as_str()) {
@@ -16,7 +16,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 }
 
 /// Whether a value has the shape of a token or a private key.
-pub(super) fn is_secret_value(value: &str) -> bool {
+pub(crate) fn is_secret_value(value: &str) -> bool {
     let long_enough = |prefix: &&str| value.len() >= prefix.len() + 8;
     if TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix) && long_enough(prefix)) {
         return !value.contains(char::is_whitespace);
@@ -28,13 +28,14 @@ pub(super) fn is_secret_value(value: &str) -> bool {
 /// public belongs. It misses secrets rather than take a name such as `npm_registry_token` for one.
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
-    let is_words = |text: &str| !text.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    let is_name = TOKEN_PREFIXES.iter().filter_map(|p| text.strip_prefix(p)).any(is_words);
+    let is_words = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b"-_.".contains(&b));
+    let begins_name = TOKEN_PREFIXES.iter().any(|p| is_words(p) && text.starts_with(p));
+    let is_name = begins_name && is_words(text);
     (is_secret_value(text) || password_in_url(text).is_some()) && !is_name
 }
 
 /// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
-pub(super) fn is_placeholder(value: &str) -> bool {
+pub(crate) fn is_placeholder(value: &str) -> bool {
     let variable = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
@@ -107,7 +108,7 @@ const KEY_WORDS: &[&str] = &[
 ];
 
 /// How tokens begin that their issuers have marked.
-const TOKEN_PREFIXES: &[&str] = &[
+pub(crate) const TOKEN_PREFIXES: &[&str] = &[
     "1//0",
     "AIza",
     "GOCSPX-",

@@ -11,6 +11,10 @@ mod adopt_dialects;
 mod bounds;
 /// Templates, values, and what they render to or what is wrong with them.
 mod cases;
+/// What a file alone shows to be wrong with it.
+mod check;
+/// What a rendering would change.
+mod diff;
 /// The page that documents all this.
 mod docs;
 /// Reading templates and replacing files.

@@ -82,6 +82,9 @@ fn is_plain_around(parts: &[Part<'_>], text: &str) -> bool {
         && text.chars().all(is_printable)
         && !text.contains(": ")
         && !text.contains(" #")
+        // Some readers take a lone dash for that of a list.
+        && !text.contains(" - ")
+        && !text.ends_with(" -")
         && !text.ends_with([' ', ':'])
         && is_no_other_type(text)
 }

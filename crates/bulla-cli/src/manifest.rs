@@ -1,0 +1,306 @@
+//! `bulla.toml`: the templates of a project, so that commands need not be told each time.
+//!
+//! The values are taken out of TOML's own tree and not through serde, whose messages quote what they
+//! do not like.
+
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use bulla_resolve::{Format, Rule};
+use rustix::fs::OFlags;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::cmd::{check, render};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::files::read_at_most;
+use crate::source::closest;
+use crate::templates::{Job, is_link, named, walk};
+
+/// Where the templates are listed, if none are named.
+#[derive(clap::Args)]
+pub(crate) struct Config {
+    /// The file that lists the templates where none are named [default: bulla.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "templates")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What a command works on: what was named, or what the file lists.
+pub(crate) struct Plan {
+    pub(crate) context: Context,
+    pub(crate) jobs: Vec<Job>,
+    /// What cannot be looked at.
+    pub(crate) failures: Vec<Failure>,
+    /// Rules that are allowed to be broken.
+    pub(crate) allow: Vec<Rule>,
+}
+
+impl Plan {
+    /// The files and folders in `paths`, or without any what the file lists.
+    pub(crate) fn of(
+        context: &Context,
+        paths: &[PathBuf],
+        format: Option<Format>,
+        config: &Config,
+    ) -> Result<Self, Failure> {
+        if paths.is_empty() {
+            return Self::listed(context, format, config);
+        }
+        let (jobs, failures) = named(paths, format);
+        Ok(Self { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
+    }
+
+    /// What the file lists.
+    pub(crate) fn listed(
+        context: &Context,
+        format: Option<Format>,
+        config: &Config,
+    ) -> Result<Self, Failure> {
+        let path = config.config.clone().unwrap_or_else(|| PathBuf::from(NAME));
+        if config.config.is_none() && !path.exists() {
+            return Err(Failure::usage("no templates are named, and there is no bulla.toml here")
+                .hint("name templates, or list them in a bulla.toml; docs/reference.md says how"));
+        }
+        let text = read(&path)?;
+        let document = Document { path: &path, text: &text };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut plan = Self {
+            context: context.with_vault(None),
+            jobs: Vec::new(),
+            failures: Vec::new(),
+            allow: Vec::new(),
+        };
+        document.read(folder, context, &mut plan)?;
+        for job in plan.jobs.iter_mut().filter(|_| format.is_some()) {
+            job.format = format;
+        }
+        Ok(plan)
+    }
+}
+
+/// Its name, in the current folder.
+const NAME: &str = "bulla.toml";
+/// Much more than anybody writes by hand.
+const MAX_LEN: usize = 1 << 20;
+
+/// Reads the file, if nobody but its owner, who is us or root, can have written it: it says where
+/// secrets go.
+fn read(path: &Path) -> Result<String, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error| Failure::file("read", path, &error);
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let not_used =
+        |why: &str| Failure::new(Exit::Failed, "unsafe-file", format!("{} {why}", path.display()));
+    if !metadata.is_file() {
+        return Err(not_used("is no regular file"));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        return Err(not_used("belongs to another user, who could say where secrets go"));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(not_used("can be written by others, who could say where secrets go")
+            .hint(format_args!("chmod go-w {}", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let metadata = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    // In a sticky folder nobody can put another file in its place.
+    if metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
+        return Err(not_used("lies in a folder that others can write in"));
+    }
+    let bytes = read_at_most(&mut file, path, MAX_LEN)?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| not_used("is not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
+/// The file as it is being read.
+struct Document<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+impl Document<'_> {
+    fn read(&self, folder: &Path, context: &Context, plan: &mut Plan) -> Result<(), Failure> {
+        let table = DeTable::parse(self.text).map_err(|error| {
+            self.wrong(&error.span().unwrap_or(0..0), "the file is no TOML here")
+        })?;
+        let keys = ["vault", "allow", "recipients", "template"];
+        for (key, value) in table.get_ref() {
+            match self.key(key.get_ref(), &key.span(), &keys)? {
+                "vault" => {
+                    let vault = folder.join(self.string(value)?);
+                    plan.context = context.with_vault(Some(vault));
+                }
+                "allow" => {
+                    for rule in self.array(value)? {
+                        let found = check::rule(self.string(rule)?);
+                        plan.allow.push(found.map_err(|why| self.wrong(&rule.span(), &why))?);
+                    }
+                }
+                "template" => {
+                    for template in self.array(value)? {
+                        self.template(template, folder, plan)?;
+                    }
+                }
+                // Accepted later, for bundles; to pass over it now would be to seal for nobody.
+                _ => return Err(self.not_yet(key.get_ref(), &key.span())),
+            }
+        }
+        Ok(())
+    }
+
+    fn template(&self, value: &Value<'_>, folder: &Path, plan: &mut Plan) -> Result<(), Failure> {
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err(self.wrong(&value.span(), "a template is a table, written [[template]]"));
+        };
+        let keys = ["path", "target", "format", "mode", "owner", "check"];
+        let (mut path, mut target, mut format, mut mode) = (None, None, None, None);
+        for (key, value) in table {
+            match self.key(key.get_ref(), &key.span(), &keys)? {
+                "path" => path = Some(self.string(value)?),
+                "target" => target = Some(self.string(value)?),
+                "format" => {
+                    let found = render::format(self.string(value)?);
+                    format = Some(found.map_err(|why| self.wrong(&value.span(), &why))?);
+                }
+                "mode" => {
+                    let found = render::mode(self.string(value)?);
+                    mode = Some(found.map_err(|why| self.wrong(&value.span(), why))?);
+                }
+                _ => return Err(self.not_yet(key.get_ref(), &key.span())),
+            }
+        }
+        let Some(path) = path else {
+            return Err(self.wrong(&value.span(), "the template has no path"));
+        };
+        let first = plan.jobs.len();
+        self.expand(&value.span(), folder, path, target, plan)?;
+        for job in &mut plan.jobs[first..] {
+            (job.format, job.mode) = (format, mode);
+        }
+        Ok(())
+    }
+
+    /// Adds a file, the files of a folder or those that a pattern matches.
+    fn expand(
+        &self,
+        at: &Range<usize>,
+        folder: &Path,
+        path: &str,
+        target: Option<&str>,
+        plan: &mut Plan,
+    ) -> Result<(), Failure> {
+        let into = target.map(|target| folder.join(target));
+        let full = folder.join(path);
+        if !path.contains(['*', '?', '[']) {
+            if full.is_dir() {
+                walk(&full, into.as_deref(), None, &mut plan.jobs, &mut plan.failures);
+                return Ok(());
+            }
+            let is_folder = target.is_some_and(|target| target.ends_with('/'));
+            let target = match full.file_name() {
+                Some(name) if is_folder => into.map(|into| into.join(name)),
+                _ => into,
+            };
+            plan.jobs.push(Job { source: full, target, format: None, mode: None });
+            return Ok(());
+        }
+        let no_pattern = |_| self.wrong(at, "the path of the template is no pattern");
+        let escaped = glob::Pattern::escape(&folder.display().to_string());
+        let pattern = Path::new(&escaped).join(path);
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let pattern = pattern.display().to_string();
+        let paths = glob::glob_with(&pattern, options).map_err(no_pattern)?;
+        let base = folder.join(fixed_part(path));
+        let before = plan.jobs.len() + plan.failures.len();
+        for found in paths {
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    plan.failures.push(Failure::file("read", error.path(), error.error()));
+                    continue;
+                }
+            };
+            match found.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => plan.failures.push(is_link(&found)),
+                Ok(metadata) if metadata.is_dir() => {}
+                _ => {
+                    let below = found.strip_prefix(&base).unwrap_or(&found);
+                    let target = into.as_ref().map(|into| into.join(below));
+                    plan.jobs.push(Job { source: found, target, format: None, mode: None });
+                }
+            }
+        }
+        if plan.jobs.len() + plan.failures.len() == before {
+            let what = "the path of the template matches no file";
+            return Err(Failure { exit: Exit::Missing, ..self.wrong(at, what) });
+        }
+        Ok(())
+    }
+
+    /// One of the known keys.
+    fn key(
+        &self,
+        key: &str,
+        at: &Range<usize>,
+        known: &[&'static str],
+    ) -> Result<&'static str, Failure> {
+        if let Some(found) = known.iter().find(|known| **known == key) {
+            return Ok(found);
+        }
+        let failure = self.wrong(at, "there is no such key");
+        Err(match closest(key, known.iter().copied()).first() {
+            Some(near) => failure.hint(format_args!("is it `{near}`?")),
+            None => failure.hint(format_args!("the keys here are {}", known.join(", "))),
+        })
+    }
+
+    fn not_yet(&self, key: &str, at: &Range<usize>) -> Failure {
+        self.wrong(at, &format!("{key} is not supported yet"))
+            .hint("take it out; it would be passed over otherwise")
+    }
+
+    fn string<'v>(&self, value: &'v Value<'_>) -> Result<&'v str, Failure> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(text),
+            _ => Err(self.wrong(&value.span(), "a text in quotes belongs here")),
+        }
+    }
+
+    fn array<'v, 'i>(&self, value: &'v Value<'i>) -> Result<&'v [Value<'i>], Failure> {
+        match value.get_ref() {
+            DeValue::Array(array) => Ok(array),
+            _ => Err(self.wrong(&value.span(), "a list belongs here")),
+        }
+    }
+
+    fn wrong(&self, at: &Range<usize>, what: &str) -> Failure {
+        let before = &self.text[..self.text.floor_char_boundary(at.start)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let fact = format!("{}:{line}:{column}: {what}", self.path.display());
+        Failure::new(Exit::Failed, "config", fact)
+    }
+}
+
+/// The folders of a pattern before the first that is one.
+fn fixed_part(pattern: &str) -> PathBuf {
+    let is_fixed =
+        |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    Path::new(pattern).components().take_while(is_fixed).collect()
+}

@@ -1,0 +1,97 @@
+//! What is wrong with a file as far as the file alone shows it: no key is needed.
+
+mod genesys;
+mod tokens;
+
+use std::ops::Range;
+
+use crate::adopt::literals;
+use crate::format::Format;
+use crate::problem::{Pending, Problem, Rule, escaped, locate};
+use crate::render::probe;
+use crate::template::Template;
+use crate::uses::Use;
+
+/// What was found out about one file.
+pub struct Check {
+    /// Everything that is wrong, in the order of the file.
+    pub findings: Vec<Problem>,
+    /// The references that it asks for, each place of its own.
+    pub uses: Vec<Use>,
+}
+
+impl Check {
+    /// Looks through a file. `name` is what messages call it; without a `format`, the name and the
+    /// content decide.
+    ///
+    /// Found is all that keeps the file from being rendered whatever the values are, secrets in clear,
+    /// by their name and by their shape, in comments and in files of no known format too, and what is
+    /// wrong or weak with the mail clients of a Genesys configuration.
+    #[must_use]
+    pub fn of(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
+        let tokens = tokens::find(&src);
+        let format = format.or_else(|| Format::detect(name, &src));
+        let named = format.is_some_and(|f| f != Format::Text) && tokens::may_name_secrets(&src);
+        let is_genesys = format.is_some_and(Format::is_genesys);
+        let template = Template::parse(name, src, format);
+        // Most files of a tree hold nothing of all this, and were not parsed.
+        if tokens.is_empty() && !named && !is_genesys && template.places.is_empty() {
+            return Self::of_template(&template, Vec::new());
+        }
+        let mut pending = probe(&template);
+        let mut known: Vec<_> = template.places.iter().map(|place| place.span.clone()).collect();
+        if let Some(format) = format.filter(|_| named || !tokens.is_empty()) {
+            find_literals(&template, format, &mut known, &mut pending);
+        }
+        if is_genesys && let Some(format) = format {
+            genesys::check(&template.src, format, &mut pending);
+        }
+        known.sort_by_key(|span| span.start);
+        for Range { start, .. } in tokens {
+            let before = known.partition_point(|span| span.end <= start);
+            if known.get(before).is_none_or(|span| start < span.start) {
+                let what = "what looks like a secret stands here in clear";
+                pending.push(Pending::new(start, Rule::LiteralSecret, what));
+            }
+        }
+        let found = locate(template.name(), &template.src, pending);
+        Self::of_template(&template, found)
+    }
+
+    fn of_template(template: &Template, mut findings: Vec<Problem>) -> Self {
+        findings.extend(template.problems().iter().cloned());
+        findings.sort_by_key(|problem| (problem.line, problem.column, problem.rule));
+        Self { findings, uses: template.uses() }
+    }
+}
+
+/// Where secrets stand in a template in clear, by all signs there are.
+pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
+    let mut spans = tokens::find(&template.src);
+    if let Some(format) = template.format {
+        let found = literals(template.name(), &template.src, format).unwrap_or_default();
+        spans.extend(found.into_iter().map(|literal| literal.span));
+    }
+    spans.sort_by_key(|span| span.start);
+    spans
+}
+
+/// Secrets in clear by the signs that adopting goes by; `known` takes note of where they stand.
+fn find_literals(
+    template: &Template,
+    format: Format,
+    known: &mut Vec<Range<usize>>,
+    pending: &mut Vec<Pending>,
+) {
+    // What does not follow its format was told with the template, or is no template.
+    let Ok(literals) = literals(template.name(), &template.src, format) else { return };
+    for literal in literals {
+        known.push(literal.span.clone());
+        // The fill rule tells of passwords itself, and `mail.debug.auth.password` is a switch.
+        let other = ["] password", "] mail.debug.auth.password"];
+        if !(format.is_genesys() && other.iter().any(|end| literal.place.ends_with(end))) {
+            let what = format!("{} stands here in clear", escaped(&literal.place));
+            pending.push(Pending::new(literal.span.start, Rule::LiteralSecret, what));
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! What a rendering would change in the file that is there.
+//!
+//! That file may be anything: an older rendering, or one in which secrets still lie in clear. So
+//! nothing of it is shown. A line of it is told as what it was proven to be, a line of the template
+//! with this or that version of the values, or only as being something else. Neither is told how
+//! long that is, in bytes or in lines.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
+use subtle::ConstantTimeEq as _;
+
+use crate::Reference;
+use crate::check::secrets_in_clear;
+use crate::reference::Pin;
+use crate::render::{Rendering, written};
+use crate::secret::Draft;
+use crate::source::{Answer, Source};
+use crate::template::{Place, Segment, Template};
+
+/// The difference between a rendering and the file that is there.
+pub struct Diff {
+    /// Every line of the template, and between them what stands there instead.
+    pub rows: Vec<Row>,
+    /// Whether anything would change.
+    pub differs: bool,
+}
+
+/// A line of the template, or something in its place.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Row {
+    /// Whether it stays, goes or comes.
+    pub sign: Sign,
+    /// The line of the template, counted from 1, at which this is.
+    pub line: usize,
+    /// What may be shown of it.
+    pub pieces: Vec<Piece>,
+}
+
+/// What happens to a row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sign {
+    /// It comes.
+    Added,
+    /// It goes.
+    Removed,
+    /// It stays.
+    Same,
+}
+
+/// A piece of a row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Piece {
+    /// Something that is not shown: of the file that is there, or a secret in the template.
+    Hidden,
+    /// The template's own text.
+    Text(String),
+    /// A value.
+    Value {
+        /// What it is the value of.
+        reference: Reference,
+        /// Which version of it.
+        version: u64,
+    },
+}
+
+/// How many versions back a value is looked for.
+const VERSIONS: u64 = 10;
+/// Two very different files are compared for so long and no longer; what is told is then less fine.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Compares `rendering`, made from `template`, with the bytes of the file that is there. `source` is
+/// asked for earlier versions of what differs.
+#[must_use]
+pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn Source) -> Diff {
+    let new = rendering.contents.expose();
+    let lines: Vec<&[u8]> = old.split_inclusive(|&b| b == b'\n').collect();
+    let starts: Vec<usize> = lines
+        .iter()
+        .scan(0, |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some(start)
+        })
+        .collect();
+    let plan = Plan::of(template, rendering);
+    let (ids, mut line_ids) = (plan.ids(), Vec::new());
+    let keys = Keys::of(&plan, &ids, new);
+    for (number, line) in lines.iter().enumerate() {
+        // A line that is like none is like no other either.
+        line_ids.push(keys.id(line).unwrap_or(u32::MAX - u32::try_from(number).unwrap_or(0)));
+    }
+    let deadline = Some(Instant::now() + PATIENCE);
+    let ops = capture_diff_slices_deadline(Algorithm::Myers, &line_ids, &ids, deadline);
+    let mut out = Rows { plan: &plan, rows: Vec::new(), done: 0 };
+    let pairs = ops.iter().flat_map(|op| match *op {
+        DiffOp::Equal { old_index, new_index, len } => {
+            (0..len).map(|n| (old_index + n, new_index + n)).collect()
+        }
+        _ => Vec::new(),
+    });
+    let pairs: Vec<_> = pairs.collect();
+    let is_new = |line: usize, row: usize| {
+        begins_with(&old[starts[line]..], &new[plan.rows[row].rendered.clone()])
+    };
+    let changed: Vec<_> = pairs.iter().copied().filter(|&(line, row)| !is_new(line, row)).collect();
+    let earlier = Earlier::ask(&plan, &changed, source);
+    let mut next_row = 0;
+    for (line, row) in pairs {
+        // Lines of a value before it have been told with it.
+        if starts[line] < out.done {
+            continue;
+        }
+        out.hidden(starts[line], next_row);
+        for added in next_row..row {
+            out.push(Sign::Added, added, None);
+        }
+        next_row = row + 1;
+        let own = &plan.rows[row];
+        if is_new(line, row) {
+            out.push(Sign::Same, row, None);
+            out.done = starts[line] + own.rendered.len();
+            continue;
+        }
+        let there = &old[starts[line]..];
+        match earlier.version(&plan, row, there) {
+            Some((entry, version, length)) => {
+                out.push(Sign::Removed, row, Some((&entry, version)));
+                out.done = starts[line] + length;
+            }
+            None => {
+                out.push_unknown(row);
+                out.done = starts[line] + lines[line].len();
+            }
+        }
+        out.push(Sign::Added, row, None);
+    }
+    out.hidden(old.len(), next_row);
+    for added in next_row..plan.rows.len() {
+        out.push(Sign::Added, added, None);
+    }
+    Diff { rows: out.rows, differs: old != new }
+}
+
+/// The template, line by line.
+struct Plan<'a> {
+    template: &'a Template,
+    versions: HashMap<&'a Reference, u64>,
+    rows: Vec<Line>,
+    /// Secrets that stand in the template in clear.
+    clear: Vec<Range<usize>>,
+}
+
+/// A line of the template, its places being parts of it however many lines these have.
+struct Line {
+    number: usize,
+    parts: Vec<LinePart>,
+    rendered: Range<usize>,
+}
+
+enum LinePart {
+    Own(Range<usize>),
+    Place(usize),
+}
+
+impl<'a> Plan<'a> {
+    fn of(template: &'a Template, rendering: &'a Rendering) -> Self {
+        let src = &template.src;
+        let mut rows = Vec::new();
+        let mut line = Line { number: 1, parts: Vec::new(), rendered: 0..0 };
+        let (mut at, mut out, mut number) = (0, 0, 1);
+        let places = rendering.placed.iter().enumerate().map(Some).chain([None]);
+        for place in places {
+            let end = place.map_or(src.len(), |(index, _)| template.places[index].span.start);
+            for text in src[at..end].split_inclusive(|&b| b == b'\n') {
+                line.parts.push(LinePart::Own(at..at + text.len()));
+                (at, out) = (at + text.len(), out + text.len());
+                if text.ends_with(b"\n") {
+                    number += 1;
+                    line.rendered.end = out;
+                    let next = Line { number, parts: Vec::new(), rendered: out..out };
+                    rows.push(std::mem::replace(&mut line, next));
+                }
+            }
+            if let Some((index, placed)) = place {
+                let span = template.places[index].span.clone();
+                number += memchr::memchr_iter(b'\n', &src[span.clone()]).count();
+                line.parts.push(LinePart::Place(index));
+                (at, out) = (span.end, placed.end);
+            }
+        }
+        line.rendered.end = out;
+        if !line.parts.is_empty() {
+            rows.push(line);
+        }
+        let versions = rendering.used.iter().map(|(reference, version)| (reference, *version));
+        let clear = secrets_in_clear(template);
+        Self { template, versions: versions.collect(), rows, clear }
+    }
+
+    /// Numbers for the rows: the same for those whose own text is the same.
+    fn ids(&self) -> Vec<u32> {
+        let mut known = HashMap::new();
+        let own = |line: &Line| {
+            let text = |part: &LinePart| match part {
+                LinePart::Own(range) => Some(self.template.src[range.clone()].to_vec()),
+                LinePart::Place(_) => None,
+            };
+            line.parts.iter().map(text).collect::<Vec<_>>()
+        };
+        let number = |line| {
+            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            *known.entry(own(line)).or_insert(next)
+        };
+        self.rows.iter().map(number).collect()
+    }
+
+    fn own(&self, part: Option<&LinePart>) -> &[u8] {
+        match part {
+            Some(LinePart::Own(range)) => &self.template.src[range.clone()],
+            _ => &[],
+        }
+    }
+
+    fn places<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = &'l Place> {
+        line.parts.iter().filter_map(|part| match part {
+            LinePart::Place(index) => Some(&self.template.places[*index]),
+            LinePart::Own(_) => None,
+        })
+    }
+
+    /// The references that have a value in a line.
+    fn references<'l>(&'l self, line: &'l Line) -> Vec<&'l Reference> {
+        self.asked(line).filter(|reference| self.versions.contains_key(reference)).collect()
+    }
+
+    /// All that a line asks for.
+    fn asked<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = &'l Reference> {
+        let segments = self.places(line).flat_map(|place| &place.segments);
+        let slots = segments.filter_map(|segment| match segment {
+            Segment::Value(slot) => Some([Some(slot.wanted), slot.alternative]),
+            _ => None,
+        });
+        slots.flatten().flatten().map(|index| &self.template.wanted[index].reference)
+    }
+
+    /// Which of two was used.
+    fn reference(&self, wanted: usize, alternative: Option<usize>) -> Option<&Reference> {
+        let candidates = [Some(wanted), alternative].into_iter().flatten();
+        let mut references = candidates.map(|index| &self.template.wanted[index].reference);
+        references.find(|reference| self.versions.contains_key(reference))
+    }
+}
+
+/// What tells lines of the file that is there from each other: the template's own text, and nothing
+/// else.
+struct Keys<'a> {
+    /// Whole lines.
+    whole: HashMap<&'a [u8], u32>,
+    /// Lines with places, by the text before the first of these.
+    around: HashMap<&'a [u8], Vec<Around<'a>>>,
+    /// How long the texts before the first places are, longest first.
+    lengths: Vec<usize>,
+}
+
+/// A line with places.
+struct Around<'a> {
+    /// The text behind the last place.
+    last: &'a [u8],
+    /// Whether a place may end in a later line.
+    multi: bool,
+    id: u32,
+}
+
+impl<'a> Keys<'a> {
+    fn of(plan: &'a Plan<'_>, ids: &[u32], new: &[u8]) -> Self {
+        let mut keys = Self { whole: HashMap::new(), around: HashMap::new(), lengths: Vec::new() };
+        let mut lengths = BTreeSet::new();
+        for (line, &id) in plan.rows.iter().zip(ids) {
+            if let [LinePart::Own(range)] = &line.parts[..] {
+                keys.whole.insert(&plan.template.src[range.clone()], id);
+                continue;
+            }
+            let (first, last) = (plan.own(line.parts.first()), plan.own(line.parts.last()));
+            let in_template = plan.places(line).map(|place| &plan.template.src[place.span.clone()]);
+            let multi = memchr::memchr_iter(b'\n', &new[line.rendered.clone()]).count() > 1
+                || in_template.into_iter().any(|text| text.contains(&b'\n'));
+            lengths.insert(first.len());
+            let around = keys.around.entry(first).or_default();
+            if !around.iter().any(|known| known.id == id) {
+                around.push(Around { last, multi, id });
+                around.sort_by_key(|around| usize::MAX - around.last.len());
+            }
+        }
+        keys.lengths = lengths.into_iter().rev().collect();
+        keys
+    }
+
+    fn id(&self, line: &[u8]) -> Option<u32> {
+        if let Some(&id) = self.whole.get(line) {
+            return Some(id);
+        }
+        self.lengths.iter().filter(|&&length| length <= line.len()).find_map(|&length| {
+            let (first, rest) = line.split_at(length);
+            let mut around = self.around.get(first)?.iter();
+            around.find(|line| line.multi || rest.ends_with(line.last)).map(|line| line.id)
+        })
+    }
+}
+
+/// Values of other versions than those of the rendering.
+struct Earlier {
+    answers: BTreeMap<Reference, Answer>,
+}
+
+impl Earlier {
+    fn ask(plan: &Plan<'_>, changed: &[(usize, usize)], source: &dyn Source) -> Self {
+        let mut wanted = BTreeSet::new();
+        for &(_, row) in changed {
+            wanted.extend(plan.asked(&plan.rows[row]).cloned());
+            for reference in plan.references(&plan.rows[row]) {
+                let version = plan.versions.get(reference).copied().unwrap_or_default();
+                // Where a version is pinned, the file may have a later one.
+                let last = if reference.pin().is_some() { version + VERSIONS } else { version };
+                let others = around(version, last);
+                wanted.extend(others.filter_map(|version| at_version(reference, version)));
+            }
+        }
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let answers = if wanted.is_empty() { Vec::new() } else { source.resolve(&wanted) };
+        Self { answers: wanted.into_iter().zip(answers).collect() }
+    }
+
+    /// The entry and its version with which the row is what begins here, and how long that is.
+    fn version(&self, plan: &Plan<'_>, row: usize, there: &[u8]) -> Option<(String, u64, usize)> {
+        let line = &plan.rows[row];
+        let mut entries: Vec<_> = plan.references(line);
+        entries.dedup_by_key(|reference| reference.entry());
+        for reference in entries {
+            let current = plan.versions.get(reference).copied().unwrap_or_default();
+            for version in around(current, current + VERSIONS).rev() {
+                let Some(bytes) = self.line(plan, line, reference.entry(), version) else {
+                    continue;
+                };
+                let bytes = bytes.bytes();
+                if begins_with(there, bytes) {
+                    return Some((reference.entry().to_owned(), version, bytes.len()));
+                }
+            }
+        }
+        None
+    }
+
+    /// The row as it is with one version of one entry.
+    fn line(&self, plan: &Plan<'_>, line: &Line, entry: &str, version: u64) -> Option<Draft> {
+        let answer = |reference: &Reference| {
+            let other =
+                (reference.entry() == entry).then(|| at_version(reference, version)).flatten();
+            let other = other.and_then(|other| self.answers.get(&other));
+            match other {
+                Some(answer @ Answer::Value { .. }) => Some(answer),
+                Some(_) => None,
+                None => self.answers.get(reference),
+            }
+        };
+        let answers: Vec<_> =
+            plan.template.wanted.iter().map(|wanted| answer(&wanted.reference)).collect();
+        let mut out = Draft::default();
+        for part in &line.parts {
+            match part {
+                LinePart::Own(range) => out.push(&plan.template.src[range.clone()]),
+                LinePart::Place(index) => {
+                    let place = &plan.template.places[*index];
+                    out.push(written(plan.template, place, answers.clone())?.bytes());
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+/// The versions near this one, up to `last`.
+fn around(version: u64, last: u64) -> impl DoubleEndedIterator<Item = u64> {
+    let first = version.saturating_sub(VERSIONS).max(1);
+    (first..=last).filter(move |other| *other != version)
+}
+
+/// Whether a row stands here and ends here, too.
+fn begins_with(there: &[u8], row: &[u8]) -> bool {
+    let ends = row.ends_with(b"\n") || there.len() == row.len();
+    ends && there.get(..row.len()).is_some_and(|there| there.ct_eq(row).into())
+}
+
+fn at_version(reference: &Reference, version: u64) -> Option<Reference> {
+    Reference::new(reference.entry(), reference.field(), Some(Pin::Version(version))).ok()
+}
+
+/// The rows as they are told.
+struct Rows<'a> {
+    plan: &'a Plan<'a>,
+    rows: Vec<Row>,
+    /// How much of the file that is there has been told.
+    done: usize,
+}
+
+impl Rows<'_> {
+    /// Something else stands in the file up to `at`.
+    fn hidden(&mut self, at: usize, row: usize) {
+        if self.done < at {
+            let line =
+                self.plan.rows.get(row).or(self.plan.rows.last()).map_or(1, |line| line.number);
+            self.rows.push(Row { sign: Sign::Removed, line, pieces: vec![Piece::Hidden] });
+            self.done = at;
+        }
+    }
+
+    /// A row of the template, perhaps with another version of an entry.
+    fn push(&mut self, sign: Sign, row: usize, other: Option<(&str, u64)>) {
+        let (plan, line) = (self.plan, &self.plan.rows[row]);
+        let mut pieces = Vec::new();
+        for part in &line.parts {
+            match part {
+                LinePart::Own(range) => self.own(range.clone(), &mut pieces),
+                LinePart::Place(index) => {
+                    for segment in &plan.template.places[*index].segments {
+                        match segment {
+                            Segment::Source(range) => self.own(range.clone(), &mut pieces),
+                            Segment::Decoded(text) => pieces.push(shown(text)),
+                            Segment::Value(slot) => {
+                                let reference = plan.reference(slot.wanted, slot.alternative);
+                                let Some(reference) = reference else { continue };
+                                let version = match other {
+                                    Some((entry, version)) if entry == reference.entry() => version,
+                                    _ => plan.versions[reference],
+                                };
+                                pieces.push(Piece::Value { reference: reference.clone(), version });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.rows.push(Row { sign, line: line.number, pieces });
+    }
+
+    /// A row of the template with values that are not known.
+    fn push_unknown(&mut self, row: usize) {
+        let line = &self.plan.rows[row];
+        let mut pieces = Vec::new();
+        if let Some(LinePart::Own(range)) = line.parts.first() {
+            self.own(range.clone(), &mut pieces);
+        }
+        pieces.push(Piece::Hidden);
+        self.rows.push(Row { sign: Sign::Removed, line: line.number, pieces });
+    }
+
+    /// The template's own text, but for secrets in it.
+    fn own(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
+        let mut at = range.start;
+        let first = self.plan.clear.partition_point(|span| span.end <= at);
+        for span in self.plan.clear[first..].iter().take_while(|span| span.start < range.end) {
+            if at < span.start {
+                pieces.push(shown(&self.plan.template.src[at..span.start]));
+            }
+            pieces.push(Piece::Hidden);
+            at = span.end.min(range.end).max(at);
+        }
+        if at < range.end {
+            pieces.push(shown(&self.plan.template.src[at..range.end]));
+        }
+    }
+}
+
+fn shown(text: &[u8]) -> Piece {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    Piece::Text(String::from_utf8_lossy(text).into_owned())
+}

@@ -1,0 +1,117 @@
+//! Comparing a rendering with whatever is there: nothing of that is shown.
+
+use bulla_resolve::{
+    Answer, Diff, Piece, Pin, RefPart, Reference, Secret, Sign, Source, Template, diff, render,
+};
+use proptest::prelude::*;
+
+/// Two versions of every value, the second the newest.
+struct Two;
+
+const OLD: &str = "OLDVALUE";
+const NEW: &str = "NEWVALUE";
+
+impl Source for Two {
+    fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
+        let answer = |reference: &Reference| {
+            let (value, version) = match reference.pin() {
+                Some(Pin::Version(1)) => (OLD, 1),
+                Some(Pin::Version(2)) | None => (NEW, 2),
+                _ => return Answer::Missing { part: RefPart::Entry, nearest: Vec::new() },
+            };
+            Answer::Value { secret: Secret::copied_from(value.as_bytes()), version }
+        };
+        wanted.iter().map(answer).collect()
+    }
+}
+
+fn compared(name: &str, template: &str, old: &str) -> Diff {
+    let template = Template::parse(name, template.as_bytes().to_vec(), None);
+    let renderings = render(std::slice::from_ref(&template), &Two, &[]).unwrap();
+    diff(&template, &renderings[0], old.as_bytes(), &Two)
+}
+
+fn shown(diff: &Diff) -> String {
+    let mut out = String::new();
+    for row in &diff.rows {
+        out.push(match row.sign {
+            Sign::Added => '+',
+            Sign::Removed => '-',
+            Sign::Same => ' ',
+        });
+        for piece in &row.pieces {
+            match piece {
+                Piece::Hidden => out.push('?'),
+                Piece::Text(text) => out.push_str(text),
+                Piece::Value { reference, version } => {
+                    out.push_str(&format!("<{}:{version}>", reference.entry()));
+                }
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+const TEMPLATE: &str = "a: 1\nb: bulla://b/x\nc: 'u:{{ bulla://c/x }}:{{ bulla://d/x }}'\n";
+
+#[test]
+fn values_are_told_by_their_versions() {
+    for (old, expected) in [
+        ("a: 1\nb: NEWVALUE\nc: 'u:NEWVALUE:NEWVALUE'\n", " a: 1\n b: <b:2>\n c: u:<c:2>:<d:2>\n"),
+        (
+            "a: 1\nb: OLDVALUE\nc: 'u:NEWVALUE:OLDVALUE'\n",
+            " a: 1\n-b: <b:1>\n+b: <b:2>\n-c: u:<c:2>:<d:1>\n+c: u:<c:2>:<d:2>\n",
+        ),
+        (
+            "a: 1\nb: SECRET\nz: SECRET\ny: SECRET\n",
+            " a: 1\n-b: ?\n+b: <b:2>\n-?\n+c: u:<c:2>:<d:2>\n",
+        ),
+        ("SECRET", "-?\n+a: 1\n+b: <b:2>\n+c: u:<c:2>:<d:2>\n"),
+        ("", "+a: 1\n+b: <b:2>\n+c: u:<c:2>:<d:2>\n"),
+    ] {
+        assert_eq!(shown(&compared("t.yaml", TEMPLATE, old)), expected, "{old:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_one_value_is_compared_as_such() {
+    let template = "{{ bulla://b/x }}";
+    let of = |old: &str| {
+        let template = Template::parse(
+            "token",
+            template.as_bytes().to_vec(),
+            Some(bulla_resolve::Format::Text),
+        );
+        let renderings = render(std::slice::from_ref(&template), &Two, &[]).unwrap();
+        shown(&diff(&template, &renderings[0], old.as_bytes(), &Two))
+    };
+    assert_eq!(of("NEWVALUE"), " <b:2>\n");
+    assert_eq!(of("OLDVALUE"), "-<b:1>\n+<b:2>\n");
+    // One that only begins as the value is another one.
+    assert_eq!(of("NEWVALUEx"), "-?\n+<b:2>\n");
+    assert_eq!(of("NEWVALUE\nmore"), "-?\n+<b:2>\n-?\n");
+}
+
+proptest! {
+    #[test]
+    fn nothing_of_the_file_that_is_there_is_shown(lines in prop::collection::vec(0..12_usize, 0..12)) {
+        let known = [
+            "a: 1\n", "b: NEWVALUE\n", "b: OLDVALUE\n", "b: SECRET\n", "b: |\n", "  SECRET\n",
+            "c: 'u:NEWVALUE:NEWVALUE'\n", "c: 'u:SECRET:NEWVALUE'\n", "c: 'u:", "SECRET", "\r\n", "\n",
+        ];
+        let old: String = lines.into_iter().map(|line| known[line]).collect();
+        let diff = compared("t.yaml", TEMPLATE, &old);
+        let told = shown(&diff);
+        for secret in ["SECRET", OLD, NEW] {
+            prop_assert!(!told.contains(secret), "{told}");
+        }
+        // What stays and comes is the template, in its order.
+        let kept: Vec<_> = told.lines().filter(|line| !line.starts_with('-')).map(|line| &line[1..]).collect();
+        prop_assert_eq!(kept, ["a: 1", "b: <b:2>", "c: u:<c:2>:<d:2>"]);
+        let all_same = diff.rows.iter().all(|row| row.sign == Sign::Same);
+        prop_assert_eq!(all_same, !diff.differs);
+        let same = old == "a: 1\nb: NEWVALUE\nc: 'u:NEWVALUE:NEWVALUE'\n";
+        prop_assert_eq!(same, !diff.differs);
+    }
+}
