@@ -6,7 +6,9 @@ use bulla_resolve::{Problem, Rule};
 pub(super) fn instead(problem: &Problem) -> String {
     match (problem.rule, problem.nearest.as_slice()) {
         (rule, []) => of_rule(rule).to_owned(),
-        (Rule::MissingOption | Rule::MaskedValue, lines) => format!("paste: {}", lines.join("\n")),
+        (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
+            format!("paste: {}", lines.join("\n"))
+        }
         (_, [near]) => format!("is it `{near}`?"),
         (_, near) => format!("is it one of `{}`?", near.join("`, `")),
     }
@@ -32,6 +34,7 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
             "name the section [secret-NAME] without white space, and write secret = NAME"
         }
         Rule::BasicAuthRetired => "log in by XOAUTH2, or by Graph",
+        Rule::BlankValue => "write bulla://ENTRY/FIELD in its place",
         Rule::CannotCarry => {
             "write the reference where the format carries every value, or take the filter out"
         }
