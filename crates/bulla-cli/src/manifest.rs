@@ -165,7 +165,8 @@ impl Document<'_> {
             return Err(self.wrong(&value.span(), "a template is a table, written [[template]]"));
         };
         let keys = ["path", "target", "format", "mode", "owner", "check"];
-        let (mut path, mut target, mut format, mut mode) = (None, None, None, None);
+        let (mut path, mut target, mut format) = (None, None, None);
+        let (mut mode, mut owner, mut check) = (None, None, None);
         for (key, value) in table {
             match self.key(key.get_ref(), &key.span(), &keys)? {
                 "path" => path = Some(self.string(value)?),
@@ -178,7 +179,14 @@ impl Document<'_> {
                     let found = render::mode(self.string(value)?);
                     mode = Some(found.map_err(|why| self.wrong(&value.span(), why))?);
                 }
-                _ => return Err(self.not_yet(key.get_ref(), &key.span())),
+                "owner" => {
+                    let found = render::owner(self.string(value)?);
+                    owner = Some(found.map_err(|why| self.wrong(&value.span(), &why))?);
+                }
+                _ => {
+                    let found = render::command(self.string(value)?);
+                    check = Some(found.map_err(|why| self.wrong(&value.span(), why))?);
+                }
             }
         }
         let Some(path) = path else {
@@ -187,7 +195,8 @@ impl Document<'_> {
         let first = plan.jobs.len();
         self.expand(&value.span(), folder, path, target, plan)?;
         for job in &mut plan.jobs[first..] {
-            (job.format, job.mode) = (format, mode);
+            (job.format, job.mode, job.owner) = (format, mode, owner);
+            job.check.clone_from(&check);
         }
         Ok(())
     }
@@ -213,7 +222,7 @@ impl Document<'_> {
                 Some(name) if is_folder => into.map(|into| into.join(name)),
                 _ => into,
             };
-            plan.jobs.push(Job { source: full, target, format: None, mode: None });
+            plan.jobs.push(Job::new(full, target, None));
             return Ok(());
         }
         let no_pattern = |_| self.wrong(at, "the path of the template is no pattern");
@@ -242,7 +251,7 @@ impl Document<'_> {
                 _ => {
                     let below = found.strip_prefix(&base).unwrap_or(&found);
                     let target = into.as_ref().map(|into| into.join(below));
-                    plan.jobs.push(Job { source: found, target, format: None, mode: None });
+                    plan.jobs.push(Job::new(found, target, None));
                 }
             }
         }

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use bulla_resolve::Format;
+use bulla_resolve::{Format, Owner};
 
-use crate::cmd::render::{read, shown};
+use crate::cmd::render::{Check, read, shown};
 use crate::failure::{Exit, Failure};
 
 /// A template and where its rendering goes.
@@ -19,6 +19,16 @@ pub(crate) struct Job {
     pub(crate) format: Option<Format>,
     /// The permissions of its rendering, if they were said for it.
     pub(crate) mode: Option<u32>,
+    /// The owner of its rendering, if one was said for it.
+    pub(crate) owner: Option<Owner>,
+    /// What its rendering has to pass before anything is replaced.
+    pub(crate) check: Option<Check>,
+}
+
+impl Job {
+    pub(crate) fn new(source: PathBuf, target: Option<PathBuf>, format: Option<Format>) -> Self {
+        Self { source, target, format, mode: None, owner: None, check: None }
+    }
 }
 
 /// The files that are named, and those in the folders that are, with what cannot be looked at.
@@ -28,7 +38,7 @@ pub(crate) fn named(paths: &[PathBuf], format: Option<Format>) -> (Vec<Job>, Vec
         if path != Path::new("-") && path.is_dir() {
             walk(path, None, format, &mut jobs, &mut failures);
         } else {
-            jobs.push(Job { source: path.clone(), target: None, format, mode: None });
+            jobs.push(Job::new(path.clone(), None, format));
         }
     }
     (jobs, failures)
@@ -56,7 +66,7 @@ pub(crate) fn walk(
             Err(error) => failures.push(Failure::file("read", &source, &error)),
             Ok(sort) if sort.is_symlink() => failures.push(is_link(&source)),
             Ok(sort) if sort.is_dir() => walk(&source, target.as_deref(), format, jobs, failures),
-            Ok(_) => jobs.push(Job { source, target, format, mode: None }),
+            Ok(_) => jobs.push(Job::new(source, target, format)),
         }
     }
 }

@@ -25,6 +25,7 @@ mod check;
 mod write;
 
 use check::CheckArgs;
+pub(crate) use check::{Check, command};
 pub(crate) use write::{WAIT, Waiting, told};
 
 #[derive(clap::Args)]
@@ -89,13 +90,13 @@ fn check_name(job: &Job, args: &RenderArgs) -> PathBuf {
 }
 
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
-    let checks = args.check.are_given(context)?;
     // Below the new folder all paths are relative to it.
     let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
     let Plan { context, jobs, failures: mut unread, mut allow } = plan;
     let context = &context;
     allow.extend(&args.reading.allow);
+    let checks = args.check.are_given(context, &jobs)?;
     let mut templates = Vec::with_capacity(jobs.len());
     for job in &jobs {
         match read(&job.source) {
@@ -118,7 +119,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     .map_err(|failures| several(context, failures))?;
     if checks {
         let names: Vec<_> = jobs.iter().map(|job| check_name(job, args)).collect();
-        args.check.run(context, &names, &renderings, &seen)?;
+        args.check.run(context, &jobs, &names, &renderings, &seen)?;
     }
     if jobs.iter().all(|job| job.target.is_none()) {
         for rendering in &renderings {
@@ -235,7 +236,7 @@ pub(crate) fn plan(
             }
             (None, None, _) => None,
         };
-        jobs.push(Job { source: template.clone(), target, format, mode: None });
+        jobs.push(Job::new(template.clone(), target, format));
     }
     if into.is_none() && jobs.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one output")
@@ -300,7 +301,12 @@ fn write(
         .filter_map(|(job, rendering)| {
             let path = job.target.as_deref()?;
             let contents = &rendering.contents;
-            Some(Target { path, contents, mode: args.mode.or(job.mode), owner: args.owner })
+            Some(Target {
+                path,
+                contents,
+                mode: args.mode.or(job.mode),
+                owner: args.owner.or(job.owner),
+            })
         })
         .collect();
     let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
@@ -377,7 +383,7 @@ pub(crate) fn formats() -> impl TypedValueParser<Value = Format> {
         .map(|name| Format::named(&name).expect("only names of formats are possible"))
 }
 
-fn owner(text: &str) -> Result<Owner, String> {
+pub(crate) fn owner(text: &str) -> Result<Owner, String> {
     let failed = |error: nix::Error| format!("the system cannot look it up: {}", error.desc());
     let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
     let found = match user.parse() {

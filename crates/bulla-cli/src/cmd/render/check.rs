@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::path_in;
+use crate::templates::Job;
 
 /// What is run before anything is replaced.
 #[derive(clap::Args)]
@@ -41,9 +42,9 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// Whether there is anything to run, and it may be.
-    pub(crate) fn are_given(&self, context: &Context) -> Result<bool, Failure> {
-        if self.check_cmd.is_empty() {
+    /// Whether there is anything to run, here or for one of the `jobs`, and it may be.
+    pub(crate) fn are_given(&self, context: &Context, jobs: &[Job]) -> Result<bool, Failure> {
+        if self.check_cmd.is_empty() && jobs.iter().all(|job| job.check.is_none()) {
             return Ok(false);
         }
         if context.global.passphrase_fd.is_some_and(|number| number > 0) {
@@ -53,54 +54,71 @@ impl CheckArgs {
         Ok(true)
     }
 
-    /// Runs all checks on the `renderings`, which are shown to them under these relative `names`.
+    /// Runs all checks on the `renderings` of the `jobs`, which are shown to them under these relative
+    /// `names`.
     pub(crate) fn run(
         &self,
         context: &Context,
+        jobs: &[Job],
         names: &[PathBuf],
         renderings: &[Rendering],
         secrets: &[Secret],
     ) -> Result<(), Failure> {
         let copies = Copies::make(context, names, renderings)?;
         let signals = Signals::watch();
-        let whole_folder = [PathBuf::new()];
-        for check in &self.check_cmd {
-            let names = if check.takes_one() { names } else { &whole_folder };
-            for name in names {
-                let failed = |fact: String| {
-                    let of = if check.takes_one() {
-                        format!(" of {}", name.display())
-                    } else {
-                        String::new()
-                    };
-                    let fact = format!("the check `{}`{of} {fact}", check.0[0]);
-                    Failure::new(Exit::Failed, "check-failed", fact)
+        for (check, name) in self.runs(jobs, names) {
+            let failed = |fact: String| {
+                let of = if check.takes_one() {
+                    format!(" of {}", name.display())
+                } else {
+                    String::new()
                 };
-                let child = check.start(&copies, name).map_err(|error| {
-                    failed(format!("cannot be run: {}", crate::failure::io_fact(&error)))
-                })?;
-                let end = self.wait(child, &copies, &signals);
-                let fact = match end
-                    .map_err(|error| Failure::file("wait for", Path::new(&check.0[0]), &error))?
-                {
-                    End::Exited(status) if status.success() => continue,
-                    End::Exited(status) => format!("failed with {status}"),
-                    End::TookTooLong => format!("took longer than {} seconds", self.check_timeout),
-                    End::SaidTooMuch => format!("printed more than {MOST_SAID} bytes"),
-                    End::Interrupted => {
-                        return Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"));
-                    }
-                };
-                let said = masked(&copies.said(), renderings, secrets);
-                let failure = failed(fact);
-                let failure = match said.trim() {
-                    "" => failure,
-                    said => failure.hint(format_args!("it said:\n{said}")),
-                };
-                return Err(failure.hint("nothing was written"));
-            }
+                let fact = format!("the check `{}`{of} {fact}", check.0[0]);
+                Failure::new(Exit::Failed, "check-failed", fact)
+            };
+            let child = check.start(&copies, name).map_err(|error| {
+                failed(format!("cannot be run: {}", crate::failure::io_fact(&error)))
+            })?;
+            let end = self.wait(child, &copies, &signals);
+            let fact = match end
+                .map_err(|error| Failure::file("wait for", Path::new(&check.0[0]), &error))?
+            {
+                End::Exited(status) if status.success() => continue,
+                End::Exited(status) => format!("failed with {status}"),
+                End::TookTooLong => format!("took longer than {} seconds", self.check_timeout),
+                End::SaidTooMuch => format!("printed more than {MOST_SAID} bytes"),
+                End::Interrupted => {
+                    return Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"));
+                }
+            };
+            let said = masked(&copies.said(), renderings, secrets);
+            let failure = failed(fact);
+            let failure = match said.trim() {
+                "" => failure,
+                said => failure.hint(format_args!("it said:\n{said}")),
+            };
+            return Err(failure.hint("nothing was written"));
         }
         Ok(())
+    }
+
+    /// Each check, and the name of the rendering that it looks at; none where it is for the folder.
+    fn runs<'c>(&'c self, jobs: &'c [Job], names: &'c [PathBuf]) -> Vec<(&'c Check, &'c Path)> {
+        let mut runs = Vec::new();
+        let mut add = |check: &'c Check, name: &'c Path| {
+            if check.takes_one() {
+                runs.push((check, name));
+            } else if !runs.iter().any(|(other, _)| *other == check) {
+                runs.push((check, Path::new("")));
+            }
+        };
+        for check in &self.check_cmd {
+            names.iter().for_each(|name| add(check, name));
+        }
+        for (job, name) in jobs.iter().zip(names) {
+            job.check.iter().for_each(|check| add(check, name));
+        }
+        runs
     }
 
     /// Waits for the end of a check, and ends with it whatever it started in its process group.
@@ -143,7 +161,7 @@ enum End {
 }
 
 /// A command, in words; the first is the program.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Check(Vec<String>);
 
 impl Check {
@@ -167,7 +185,7 @@ impl Check {
     }
 }
 
-fn command(text: &str) -> Result<Check, &'static str> {
+pub(crate) fn command(text: &str) -> Result<Check, &'static str> {
     let words = shlex::split(text).ok_or("its quotes do not match")?;
     if words.iter().skip(1).any(|word| word.contains("{}") || word.contains("{dir}")) {
         Ok(Check(words))
