@@ -5,6 +5,9 @@ use std::path::Path;
 
 use bulla_vault::Secret;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, SeekFrom};
+
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::{open_regular, read_at_most};
@@ -79,10 +82,29 @@ fn stdin() -> Result<Secret, Failure> {
     read_at_most(&mut std::io::stdin().lock(), Path::new("standard input"), MAX_VALUE)
 }
 
+/// Whether somebody has put something into standard input already.
+pub(crate) fn is_piped() -> bool {
+    let stdin = std::io::stdin();
+    let Ok(stat) = rustix::fs::fstat(&stdin) else { return false };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            rustix::fs::seek(&stdin, SeekFrom::Current(0)).is_ok_and(|at| at < stat.st_size as u64)
+        }
+        // A shell starts both ends of a pipe at once, so a moment is left to the other one.
+        FileType::Fifo => {
+            let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+            let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            poll(&mut polled, Some(&moment)).is_ok_and(|n| n > 0)
+                && polled[0].revents().contains(PollFlags::IN)
+        }
+        _ => false,
+    }
+}
+
 fn stdin_is_null() -> bool {
     let device = |stat: rustix::fs::Stat| {
-        let special = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-        (special == rustix::fs::FileType::CharacterDevice).then_some(stat.st_rdev)
+        let special = FileType::from_raw_mode(stat.st_mode);
+        (special == FileType::CharacterDevice).then_some(stat.st_rdev)
     };
     let input = rustix::fs::fstat(std::io::stdin()).ok().and_then(device);
     input.is_some() && input == rustix::fs::stat("/dev/null").ok().and_then(device)

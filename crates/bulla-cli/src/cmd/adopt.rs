@@ -39,6 +39,9 @@ pub(crate) struct AdoptArgs {
     /// The format of the files [default: by name and content]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
+    /// Put this in front of the names of all entries, such as the name of an environment
+    #[arg(long, value_name = "NAME")]
+    prefix: Option<String>,
     /// Write over templates, and make new versions of entries with other values, without asking
     #[arg(long)]
     replace: bool,
@@ -54,6 +57,7 @@ impl AdoptArgs {
             in_place: false,
             dry_run: false,
             format: None,
+            prefix: None,
             replace: false,
         }
     }
@@ -86,6 +90,12 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
         let moved = counted(moved as u64, "value", "values");
         let shared = if shared == 0 { String::new() } else { format!(", {shared} there already") };
         context.printer.note(format_args!("{moved} moved into the vault{shared}"));
+        for job in &jobs {
+            if job.adoption.finds.is_empty() && job.adoption.left.is_empty() {
+                let path = job.source.display();
+                context.printer.note(format_args!("{path}: nothing in it looks like a secret"));
+            }
+        }
         for job in jobs.iter().filter(|job| !args.in_place && !job.adoption.finds.is_empty()) {
             context.printer.note(format_args!(
                 "{} still holds its secrets in clear: delete it, and render the template instead",
@@ -126,7 +136,12 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
     for source in &args.files {
         let found = read(source).and_then(|bytes| {
             let name = shown(source);
-            let adoption = Adoption::find(&name, &bytes, args.format)?;
+            let mut adoption = Adoption::find(&name, &bytes, args.format)?;
+            if let Some(prefix) = &args.prefix {
+                for find in &mut adoption.finds {
+                    find.entry = format!("{prefix}/{}", find.entry);
+                }
+            }
             drop(zeroize::Zeroizing::new(bytes));
             Ok(adoption)
         });
@@ -320,7 +335,9 @@ fn conflict(differing: &[Reference]) -> Option<Failure> {
 fn ask(context: &Context, differing: &[Reference]) -> Result<(), Failure> {
     let Some(conflict) = conflict(differing) else { return Ok(()) };
     if !tty::is_there() {
-        return Err(conflict.hint("nothing was changed; --replace makes new versions of them"));
+        return Err(conflict.hint(
+            "nothing was changed; --prefix NAME keeps the values of another environment apart, --replace makes new versions",
+        ));
     }
     for reference in differing {
         context.printer.note(format_args!("{reference} is there already, with another value"));

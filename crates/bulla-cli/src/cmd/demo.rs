@@ -114,8 +114,16 @@ impl Demo<'_> {
             "the template {}, where it refers to the vault:",
             path.display()
         ))?;
-        for line in text.lines().filter(|line| line.starts_with('[') || line.contains("bulla://")) {
-            self.detail(format_args!("  {line}"))?;
+        let mut section = None;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                section = Some(line);
+            } else if line.contains("bulla://") {
+                if let Some(section) = section.take() {
+                    self.detail(format_args!("  {section}"))?;
+                }
+                self.detail(format_args!("  {line}"))?;
+            }
         }
         Ok(())
     }

@@ -167,7 +167,7 @@ fn keyring() -> Finding {
 
 fn core_dumps() -> Finding {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
-    if limit.maximum == Some(0) {
+    if limit.current == Some(0) {
         Finding::Fine("off for this program".to_owned())
     } else {
         Finding::Note("could not be switched off".to_owned())

@@ -15,7 +15,7 @@ pub(crate) struct RmArgs {
     /// Remove the earlier versions too, for good
     #[arg(long)]
     purge: bool,
-    /// Do not ask
+    /// Do not ask before a purge
     #[arg(long, short)]
     yes: bool,
     /// Why, for the log

@@ -65,6 +65,11 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
         return Err(typed("what stands in the place of a name looks like a secret")
             .hint("if it is a name all the same, give it as bulla://ENTRY/FIELD"));
     }
+    // Before it is asked for a value that the name holds already.
+    if args.field.as_ref().is_some_and(|field| field.contains('=')) {
+        return Err(typed("a field is given by its name alone")
+            .hint("--public FIELD=VALUE sets what is no secret"));
+    }
     let target = Target::parse(&args.entry, args.field.as_deref())?;
     if target.version.is_some() {
         return Err(Failure::usage("a version that was written cannot be changed")
@@ -76,6 +81,13 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
     let only_beside = args.field.is_none()
         && target.field.is_none()
         && !(public.is_empty() && removed.is_empty());
+
+    if only_beside && input::is_piped() {
+        let fact = "standard input holds a value, and no field is named for it";
+        return Err(
+            Failure::usage(fact).hint("name the field, or redirect standard input from /dev/null")
+        );
+    }
 
     // The value is asked for while nothing is locked; what is there then is checked again below.
     with_vault(context, |vault| {

@@ -134,7 +134,8 @@ impl<'a> Search<'a> {
         let is_secret = key.is_some_and(signs::is_secret_name);
         if matches!(scalar.text, Text::Opaque) {
             let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
-            if is_secret && !signs::is_placeholder(raw.trim_matches(['"', '\''])) {
+            let raw = raw.trim_matches(['"', '\'']);
+            if (is_secret || signs::looks_secret(raw)) && !signs::is_placeholder(raw) {
                 self.opaque.push((scalar.span.start, self.place()));
             }
             return;

@@ -35,6 +35,9 @@ pub(super) fn read(file: &Secret, name: Option<EntryName>) -> Result<(EntryName,
         )
     })?;
     let Client { client_id, client_secret, project_id, auth_uri, token_uri } = downloaded.installed;
+    if client_id.is_empty() || client_secret.is_empty() {
+        return Err(malformed("the client id or the client secret in it is empty"));
+    }
     let name = match name {
         Some(name) => name,
         None => entry_name(&format!("secret-{}", project_id.unwrap_or("google")))?,
