@@ -26,7 +26,7 @@ impl Args {
 }
 
 /// What no option tells. Every variable of [`env`] is in it.
-const AFTER: &str = "\
+pub(crate) const AFTER: &str = "\
 Environment:
   BULLA_VAULT            The vault, as --vault
   BULLA_PIN              The pin, as --pin
@@ -39,7 +39,14 @@ Environment:
 
 The first of these opens the vault: --passphrase-fd, --identity, what `bulla unlock` keeps,
 BULLA_PASSPHRASE_FILE, BULLA_IDENTITY_FILE, bulla-identity in CREDENTIALS_DIRECTORY,
-bulla/identity in the XDG config folder, and then a question on the terminal.";
+bulla/identity in the XDG config folder, and then a question on the terminal.
+
+Exit codes:
+  0  done                                   5    the vault is damaged, or was tampered with
+  1  failed                                 6    a conflict with what is there, or busy
+  2  the command line makes no sense        8    a person has to act
+  3  locked, or the wrong key               9    findings
+  4  an entry, field or file is missing     130  Ctrl-C";
 
 /// Options that every command takes.
 #[derive(Clone, Default, clap::Args)]

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Done;
-use crate::args::Args;
+use crate::args::{AFTER, Args};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -35,9 +35,7 @@ pub(crate) fn man(context: &Context, args: &ManArgs) -> Done {
     let command = Args::command();
     match &args.into {
         None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page).expect("a Vec takes everything");
-            context.printer.data(&page)?;
+            context.printer.data(&main_page(command).expect("a Vec takes everything"))?;
         }
         Some(folder) => {
             fs::create_dir_all(folder)
@@ -46,4 +44,24 @@ pub(crate) fn man(context: &Context, args: &ManArgs) -> Done {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The main page, with what stands behind the help under headings of its own.
+fn main_page(command: clap::Command) -> std::io::Result<Vec<u8>> {
+    let man = clap_mangen::Man::new(command);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    man.render_subcommands_section(&mut page)?;
+    for (heading, begins) in [("ENVIRONMENT", "Environment:\n"), ("EXIT STATUS", "Exit codes:\n")] {
+        let (_, text) = AFTER.split_once(begins).expect("the help has these");
+        let text = text.split("\n\nExit codes:").next().unwrap_or_default();
+        let text = text.replace('\\', "\\e").replace('-', "\\-");
+        page.extend_from_slice(format!(".SH {heading}\n.nf\n{text}\n.fi\n").as_bytes());
+    }
+    man.render_version_section(&mut page)?;
+    Ok(page)
 }
