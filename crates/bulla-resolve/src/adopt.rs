@@ -142,6 +142,12 @@ impl Adoption {
         Ok(adoption)
     }
 
+    /// Whether it was made of just these bytes.
+    #[must_use]
+    pub fn is_of(&self, src: &[u8]) -> bool {
+        *self.src == *src
+    }
+
     /// The format that the file was read in.
     #[must_use]
     pub fn format(&self) -> Format {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use bulla_resolve::{Adoption, EntryKind, Find, Format, Left, Reference, Stays, Target};
 use bulla_vault::{Batch, Entry, EntryName, Field, FieldName, Kind, Secret};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::Done;
 use super::render::{Waiting, formats, read, several, shown};
@@ -82,7 +83,7 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
             }
         }
         let (waiting, moved, shared) = store(context, &jobs, args.replace)?;
-        waiting.commit(context).map_err(|failure| {
+        unchanged(&jobs).and_then(|()| waiting.commit(context)).map_err(|failure| {
             let left =
                 "the values are in the vault; only the templates are missing, so run this again";
             if moved + shared > 0 { failure.hint(left) } else { failure }
@@ -142,7 +143,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
                     find.entry = format!("{prefix}/{}", find.entry);
                 }
             }
-            drop(zeroize::Zeroizing::new(bytes));
+            drop(Zeroizing::new(bytes));
             Ok(adoption)
         });
         let target = match (&args.output, &args.into, source.file_name()) {
@@ -312,6 +313,7 @@ fn store(
         }
         let waiting = prepare(context, jobs)?;
         let mut batch = vault.write(context.stamp(Some("adopted")))?;
+        unchanged(jobs).map_err(|failure| failure.hint("nothing was written"))?;
         let mut moved = 0;
         for (name, gathered) in &entries {
             moved += put(&mut batch, name, gathered, replace || !differing.is_empty())?;
@@ -320,6 +322,22 @@ fn store(
         let all: usize = jobs.iter().map(|job| job.adoption.finds.len()).sum();
         Ok((waiting, moved, all - moved))
     })
+}
+
+/// Looks at the files once more: a passphrase or an answer may have taken minutes, in which somebody
+/// saved another password.
+fn unchanged(jobs: &[Job]) -> Result<(), Failure> {
+    let changed = |job: &&Job| {
+        let is_file = job.source != Path::new("-");
+        is_file && !read(&job.source).is_ok_and(|bytes| job.adoption.is_of(&Zeroizing::new(bytes)))
+    };
+    match jobs.iter().find(changed) {
+        None => Ok(()),
+        Some(job) => {
+            let fact = format!("{} was changed meanwhile", job.source.display());
+            Err(Failure::new(Exit::Conflict, "changed", fact).hint("run this again"))
+        }
+    }
 }
 
 /// That other values are there already.
