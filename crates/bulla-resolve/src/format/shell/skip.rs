@@ -105,10 +105,7 @@ pub(super) fn ansi_end(src: &[u8], mut at: usize) -> Option<usize> {
 
 /// Whether `text` begins with an operator, such as that of a here-document, that may go on in the next line.
 fn is_split(text: &[u8]) -> bool {
-    match text {
-        [b'<' | b'$', b'\\', b'\n', ..] | [b'=', b'\\', b'\n', b'(', ..] => true,
-        _ => false,
-    }
+    matches!(text, [b'<' | b'$', b'\\', b'\n', ..] | [b'=', b'\\', b'\n', b'(', ..])
 }
 
 fn begins_word(before: u8) -> bool {
