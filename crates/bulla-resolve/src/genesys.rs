@@ -365,6 +365,9 @@ impl FillRule<'_> {
     /// Passwords that stand in clear, and those that no rule fills.
     fn report_left(&mut self, sections: &[Section]) {
         for section in sections {
+            // The same for all of them, and not to be sought again for each.
+            let mut line = None;
+            let logs_in = section.logs_in() && !self.is_told(section);
             for option in section.options.iter().filter(|o| o.name == "password" && !o.referred) {
                 let name = escaped(&section.name);
                 if !option.is_blank() {
@@ -374,15 +377,18 @@ impl FillRule<'_> {
                 }
                 let (rule, state) = if !option.value.is_empty() {
                     (Rule::MaskedValue, "masked")
-                } else if section.logs_in() && !self.is_told(section) {
+                } else if logs_in {
                     (Rule::BlankValue, "blank")
                 } else {
                     continue;
                 };
                 let what = format!("the password of [{name}] is {state} and no rule fills it");
                 let mut pending = Pending::new(option.at, rule, what);
-                let reference = self.password_of(section, sections);
-                pending.nearest.extend(reference.map(|r| self.option_to_paste("password", &r)));
+                let line = line.get_or_insert_with(|| {
+                    let reference = self.password_of(section, sections);
+                    reference.map(|r| self.option_to_paste("password", &r))
+                });
+                pending.nearest.extend(line.clone());
                 self.pending.push(pending);
             }
         }

@@ -16,7 +16,21 @@ pub(super) struct Dotenv;
 
 impl Syntax for Dotenv {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
-        scan(src, &ALIKE, found);
+        let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        // Whether a quote or the like may be open that some reader looks for the end of.
+        let mut open = false;
+        let mut scalars = Vec::new();
+        while at < src.len() {
+            let start = at;
+            at = line(src, start, &ALIKE, &mut |scalar| scalars.push(scalar));
+            let lines = start..at - 1;
+            let odd = open || !is_alike(src, lines.clone(), &scalars);
+            open = open || leaves_open(&src[lines]);
+            for scalar in scalars.drain(..) {
+                let opaque = odd && scalar.role == Role::Value;
+                found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
+            }
+        }
         Ok(())
     }
 
@@ -72,6 +86,63 @@ const ALIKE: Rules = Rules {
         if escapes { Text::Opaque } else { Text::Verbatim(inner) }
     },
 };
+
+/// Whether all readers take the `scalars` in `lines` for one name and its value. A shell runs what is
+/// no assignment, and keeps carriage returns; systemd and Docker know no comment behind a value; and
+/// a backslash at the end of a line, systemd's comments included, joins the next one to it.
+fn is_alike(src: &[u8], lines: Range<usize>, scalars: &[Scalar]) -> bool {
+    let [key, value] = scalars else { return false };
+    let text = &src[lines.clone()];
+    let name = &src[key.span.clone()];
+    let behind = &src[value.span.end..lines.end];
+    let quoted = src[value.span.clone()].first().is_some_and(|b| ALIKE.quotes.contains(b));
+    !src[..lines.start].ends_with(b"\\\n")
+        // The byte order mark belongs to the name.
+        && !src[..lines.start].ends_with(b"\xef\xbb\xbf")
+        && !text.ends_with(b"\\")
+        && !text.contains(&b'\r')
+        && !name.first().is_some_and(u8::is_ascii_digit)
+        && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_')
+        && key.span.end + 1 == value.span.start
+        // Docker keeps blanks, but takes no quotes off either.
+        && (if quoted { blanks(behind) } else { 0 }) == behind.len()
+}
+
+/// Whether some reader goes on behind `text` to look for the end of a quote, an expansion, a list or a
+/// here-document. It may say so of what none does.
+fn leaves_open(text: &[u8]) -> bool {
+    if text[blanks(text)..].starts_with(b"#") {
+        return false;
+    }
+    let mut quote = None;
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let next = text.get(at + 1);
+        match (quote, byte) {
+            (None, b'#') if at == 0 || blanks(&text[at - 1..at]) == 1 => break,
+            // Python's takes it for an escape.
+            (Some(b'\''), b'\\') if next == Some(&b'\'') => return true,
+            (Some(b'\''), b'\'') => quote = None,
+            (Some(b'\''), _) => {}
+            (_, b'\\') => at += 1,
+            (Some(open), _) if open == byte && depth == 0 => quote = None,
+            // One inside of another.
+            (Some(b'`'), b'\'' | b'"') | (Some(_), b'"' | b'`') => return true,
+            (None, b'\'' | b'"' | b'`') => quote = Some(byte),
+            (None, b'<') if next == Some(&b'<') => return true,
+            (_, b'$') if matches!(next, Some(b'(' | b'{')) => {
+                depth += 1;
+                at += 1;
+            }
+            (None, b'(') => depth += 1,
+            (_, b')' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    quote.is_some() || depth > 0
+}
 
 pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
     let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };

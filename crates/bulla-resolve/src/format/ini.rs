@@ -20,12 +20,18 @@ impl Syntax for Ini {
         // How far the last option is indented, and its value: Python continues it with what is
         // indented further.
         let mut option: Option<(usize, Option<Scalar>)> = None;
+        // Whether the last line ends with a backslash, by which git and systemd join the next one.
+        let mut joins = false;
         for line in lines(src) {
             let content = trimmed(src, line.clone());
             let text = &src[content.clone()];
+            let ends_joined = src[line.clone()].ends_with(b"\\");
             if matches!(text.first(), None | Some(b'#' | b';')) {
+                // systemd passes over a comment between lines that it joins.
+                joins = ends_joined || (joins && !text.is_empty());
                 continue;
             }
+            let joined = std::mem::replace(&mut joins, ends_joined);
             let indent = content.start - line.start;
             if let Some((around, value)) = &mut option {
                 let continues = indent > *around;
@@ -36,6 +42,11 @@ impl Syntax for Ini {
                     found(opaque(content, depth));
                     continue;
                 }
+            }
+            if joined {
+                found(opaque(content, depth));
+                option = Some((indent, None));
+                continue;
             }
             option = None;
             if text.starts_with(b"[") {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::lines::{is_blank, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+use crate::expression::has_letters;
 use crate::problem::Rule;
 
 pub(super) struct IniGit;
@@ -54,8 +55,13 @@ impl Syntax for IniGit {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        // A line that is broken within the first word.
+        // A line that is broken within the first word, or quotes there. Without these a file has to follow
+        // the format only if a word is left.
         memchr::memmem::find(src, b"\\\n").is_some()
+            || (memchr::memchr(b'"', src).is_some() && {
+                let rest = src.iter().copied().filter(|&b| b != b'"');
+                has_letters(&Zeroizing::new(rest.collect::<Vec<_>>()))
+            })
     }
 }
 

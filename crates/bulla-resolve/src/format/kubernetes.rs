@@ -62,7 +62,7 @@ pub(super) fn may_hide(src: &[u8]) -> bool {
 }
 
 /// Whether it is worth while to look for Secrets in a file.
-fn may_hold_secret(src: &[u8]) -> bool {
+pub(super) fn may_hold_secret(src: &[u8]) -> bool {
     memmem::find(src, b"apiVersion").is_some() && memmem::find(src, b"Secret").is_some()
 }
 

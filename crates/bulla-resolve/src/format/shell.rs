@@ -67,8 +67,8 @@ impl Syntax for Shell {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        // A line that is broken within the first word, or letters by number.
-        memmem::find(src, b"\\\n").is_some() || memmem::find(src, b"$'").is_some()
+        // Letters by number, behind a backslash or in quotes of their own.
+        memchr::memchr3(b'\\', b'\'', b'"', src).is_some()
     }
 }
 
@@ -81,7 +81,13 @@ fn is_plain(value: &[u8]) -> bool {
 
 /// Reads the command at `at` and gives where it ends.
 fn statement(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
-    let rest = |at: usize, found: &mut dyn FnMut(Scalar)| {
+    // What is assigned for a command, or by something that is none, is no place.
+    let mut scalars: Vec<Scalar> = Vec::new();
+    let rest = |at: usize, scalars: Vec<Scalar>, found: &mut dyn FnMut(Scalar)| {
+        for scalar in scalars {
+            let is_value = scalar.role == Role::Value;
+            found(if is_value { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
+        }
         let end = skip_command(src, at);
         found(opaque(at..end, 0));
         end
@@ -94,19 +100,28 @@ fn statement(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
         let name = at..at + src[at..].iter().take_while(|&&b| is_name(b)).count();
         let is_one = src[name.clone()].first().is_some_and(|b| !b.is_ascii_digit());
         if !is_one || src.get(name.end) != Some(&b'=') {
-            return rest(at, found);
+            return rest(at, scalars, found);
         }
-        let Some(word) = Word::read(src, name.end + 1) else { return rest(name.start, found) };
+        let Some(word) = Word::read(src, name.end + 1) else {
+            return rest(name.start, scalars, found);
+        };
         at = word.span.end;
-        found(verbatim(name, Role::Key, 0));
-        found(Scalar { span: word.span, text: word.text, role: Role::Value, depth: 0 });
+        scalars.push(verbatim(name, Role::Key, 0));
+        scalars.push(Scalar { span: word.span, text: word.text, role: Role::Value, depth: 0 });
         let blanks = src[at..].iter().take_while(|&&b| is_blank(b)).count();
+        let ends = match src.get(at + blanks) {
+            None | Some(b'\n' | b';') => true,
+            Some(b'#') => blanks > 0,
+            Some(_) => false,
+        };
+        if ends {
+            scalars.into_iter().for_each(found);
+            return at + blanks;
+        }
         match src.get(at + blanks) {
-            None | Some(b'\n' | b';') => return at + blanks,
-            Some(b'#') if blanks > 0 => return at + blanks,
             // One more assignment, or a command that these are for.
             Some(_) if blanks > 0 => at += blanks,
-            Some(_) => return rest(at, found),
+            _ => return rest(at, scalars, found),
         }
     }
 }

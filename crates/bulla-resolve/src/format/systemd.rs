@@ -14,6 +14,7 @@ use memchr::{memchr, memchr3, memrchr_iter, memrchr2};
 
 use super::lines::{around, halved, is_blank, opaque, trimmed, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+use crate::expression::{has_hits, has_letters};
 use crate::secret::Draft;
 use words::{Word, unescaped};
 
@@ -78,7 +79,8 @@ impl Syntax for Systemd {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        memchr::memmem::find(src, br"\x").is_some()
+        // Letters by number, or in quotes of their own.
+        memchr3(b'\\', b'\'', b'"', src).is_some()
     }
 }
 
@@ -360,7 +362,15 @@ fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scala
         item.start..item.start + src[item.clone()].iter().take_while(|&&b| is_name(b)).count();
     let begins = src.get(name.start).is_some_and(|b| !b.is_ascii_digit());
     if name.is_empty() || !begins || name.end >= item.end || src[name.end] != b'=' {
-        return found(opaque(word.span.clone(), depth));
+        // A reference that only its quotes or escapes keep from being seen is told as one in a name.
+        let hidden = word.text.as_ref().filter(|text| has_hits(text));
+        return found(match hidden.filter(|_| !has_letters(&src[word.span.clone()])) {
+            Some(text) => {
+                let (span, text) = (word.span.clone(), Text::Decoded(text.clone()));
+                Scalar { span, text, role: Role::Key, depth }
+            }
+            None => opaque(word.span.clone(), depth),
+        });
     }
     let text = word.text.as_ref().and_then(|text| halved(&text[name.len() + 1..], b'%'));
     let span = name.end + 1..item.end;

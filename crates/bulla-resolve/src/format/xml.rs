@@ -11,7 +11,9 @@ use quick_xml::{Reader, XmlVersion, escape};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text, utf8};
+use crate::expression::{has_letters, hits};
 use crate::problem::Rule;
+use crate::reference::SCHEME;
 use crate::secret::Draft;
 
 /// XML with names of a certain kind.
@@ -33,7 +35,15 @@ impl Syntax for Xml {
             let what = "the file declares another encoding than UTF-8 and is not ASCII";
             return Err(Malformed { at, rule: Rule::WrongEncoding, what });
         }
-        Scan { src: text, names: self.0, open: Vec::new(), set: None, text: None }.run(found)
+        Scan {
+            src: text,
+            names: self.0,
+            open: Vec::new(),
+            set: None,
+            text: None,
+            pieces: Pieces::default(),
+        }
+        .run(found)
     }
 
     fn encode(
@@ -65,7 +75,8 @@ impl Syntax for Xml {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        memmem::find(src, b"&#").is_some()
+        // A letter by its number, or a word in pieces.
+        memmem::find(src, b"&#").is_some() || has_letters(&without_breaks(src))
     }
 }
 
@@ -91,6 +102,8 @@ struct Scan<'a> {
     set: Option<usize>,
     /// Where the text began that is being read.
     text: Option<usize>,
+    /// What has been read between two tags.
+    pieces: Pieces,
 }
 
 impl Scan<'_> {
@@ -111,7 +124,12 @@ impl Scan<'_> {
                 continue;
             }
             if let Some(from) = self.text.take() {
-                found(self.text(from..start));
+                let text = self.text(from..start);
+                self.pieces.add(text.text.bytes(src.as_bytes()));
+                found(text);
+            }
+            if matches!(event, Event::Start(_) | Event::Empty(_) | Event::End(_) | Event::Eof) {
+                self.pieces.check(start)?;
             }
             match event {
                 Event::Start(tag) => {
@@ -124,7 +142,9 @@ impl Scan<'_> {
                 }
                 Event::CData(_) => {
                     let inner = start + CDATA.len()..end - "]]>".len();
-                    found(self.content(start..end, self.newlines(inner)));
+                    let text = self.newlines(inner);
+                    self.pieces.add(text.bytes(src.as_bytes()));
+                    found(self.content(start..end, text));
                 }
                 // Entities and default values that are declared there could hide a reference.
                 Event::DocType(text) if text.contains('[') => {
@@ -246,6 +266,59 @@ impl Scan<'_> {
             Text::Verbatim(span)
         }
     }
+}
+
+/// The texts and CDATA sections between two tags, which readers join.
+#[derive(Default)]
+struct Pieces {
+    text: Zeroizing<Vec<u8>>,
+    ends: Vec<usize>,
+}
+
+impl Pieces {
+    fn add(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
+        self.ends.push(self.text.len());
+    }
+
+    /// Refuses a reference that begins in one of them and goes on in the next.
+    fn check(&mut self, at: usize) -> Result<(), Malformed> {
+        let is_broken = |hit: usize| {
+            let next = self.ends.partition_point(|&end| end <= hit);
+            self.ends.get(next).is_some_and(|&end| end < hit + SCHEME.len())
+        };
+        if self.ends.len() > 1 && hits(&self.text).into_iter().any(is_broken) {
+            let what = "a reference stands in front of this tag in pieces, which are not joined";
+            return Err(Malformed { at, rule: Rule::StrayReference, what });
+        }
+        self.text.clear();
+        self.ends.clear();
+        Ok(())
+    }
+}
+
+/// A document without comments, instructions and the marks of CDATA sections.
+fn without_breaks(src: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(src.len()));
+    let mut rest = src;
+    while let Some(at) = memchr::memchr2(b'<', b']', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let behind = |end: &[u8]| memmem::find(rest, end).map_or(rest.len(), |at| at + end.len());
+        let skipped = match rest {
+            _ if rest.starts_with(CDATA) => CDATA.len(),
+            [b']', b']', b'>', ..] => 3,
+            [b'<', b'!', b'-', b'-', ..] => behind(b"-->"),
+            [b'<', b'?', ..] => behind(b"?>"),
+            _ => {
+                out.push(rest[0]);
+                1
+            }
+        };
+        rest = &rest[skipped..];
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Where in a document a text stands, which decides how it is written.

@@ -4,6 +4,7 @@
 //! characters, tag and anchor included; where the token itself begins and ends in bytes is found
 //! here. How a value is written is in [`style`].
 
+mod aliases;
 mod style;
 
 use std::ops::Range;
@@ -24,7 +25,9 @@ impl Syntax for Yaml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
-        kubernetes::scan(src, |found| walk(text, bom, found), found)
+        let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
+        let role = if anchored { Role::Encoded } else { Role::Value };
+        kubernetes::scan(src, |found| walk(text, bom, role, found), found)
     }
 
     fn encode(
@@ -45,10 +48,18 @@ impl Syntax for Yaml {
     }
 }
 
-/// Goes through the nodes of a file that begins with `bom` bytes before `text`.
-fn walk(text: &str, bom: usize, found: &mut dyn FnMut(Node)) -> Result<(), Malformed> {
+/// Goes through the nodes of a file that begins with `bom` bytes before `text`. `anchored` is the role of
+/// values in nodes with an anchor.
+fn walk(
+    text: &str,
+    bom: usize,
+    anchored: Role,
+    found: &mut dyn FnMut(Node),
+) -> Result<(), Malformed> {
     let mut place = Cursor::new(text);
     let mut nodes = Nodes::default();
+    // How many collections are open from the outermost with an anchor on.
+    let mut inside = 0_usize;
     for event in Parser::new_from_str(text) {
         let (event, marks) = event.map_err(|error| {
             let at = place.byte(error.marker().index());
@@ -60,7 +71,10 @@ fn walk(text: &str, bom: usize, found: &mut dyn FnMut(Node)) -> Result<(), Malfo
         })?;
         match event {
             Event::Scalar(decoded, style, anchor, tag) => {
-                let role = nodes.node();
+                let role = match nodes.node() {
+                    Role::Value if inside > 0 || anchor != 0 => anchored,
+                    role => role,
+                };
                 let mut start = place.byte(marks.start.index());
                 let end = place.byte(marks.end.index());
                 if anchor != 0 || tag.is_some() {
@@ -99,11 +113,13 @@ fn walk(text: &str, bom: usize, found: &mut dyn FnMut(Node)) -> Result<(), Malfo
             Event::Alias(_) => {
                 nodes.node();
             }
-            Event::MappingStart(..) | Event::SequenceStart(..) => {
+            Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => {
+                inside += usize::from(inside > 0 || anchor != 0);
                 nodes.open(matches!(event, Event::MappingStart(..)));
                 found(Node::Open);
             }
             Event::MappingEnd | Event::SequenceEnd => {
+                inside = inside.saturating_sub(1);
                 nodes.close();
                 found(Node::Close);
             }

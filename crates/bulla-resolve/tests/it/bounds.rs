@@ -173,3 +173,12 @@ fn lines_and_nesting_without_end_are_answered() {
     let quotes = format!("[s]\na={}bulla\n", "\"\"".repeat(count));
     assert!(outcome(Format::IniGit, quotes).is_ok());
 }
+
+/// For each of these, the section was once searched for what its password would be.
+#[test]
+fn many_passwords_in_one_section_are_told() {
+    let count = 100_000;
+    let section = format!("[pop-client]\n{}", "password=*\n".repeat(count));
+    let told = outcome(Format::GenesysIni, section).unwrap_err();
+    assert_eq!(told.iter().filter(|&&rule| rule == Rule::MaskedValue).count(), count);
+}

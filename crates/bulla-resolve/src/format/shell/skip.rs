@@ -31,6 +31,7 @@ fn command_end(src: &[u8], mut at: usize) -> Option<usize> {
             (b'=', Some(b'(')) => skip_nested(src, at + 2, Closer::Parenthesis)?,
             // A here-document.
             (b'<', Some(b'<')) => return None,
+            _ if is_split(&src[at..]) => return None,
             (b'#', _) if at == start || begins_word(src[at - 1]) => comment_end(src, at),
             _ => at + 1,
         };
@@ -53,6 +54,9 @@ pub(super) fn skip_nested(src: &[u8], mut at: usize, closer: Closer) -> Option<u
     while let Some(&closer) = open.last() {
         let byte = *src.get(at)?;
         let next = src.get(at + 1);
+        if closer != Closer::Quote && is_split(&src[at..]) {
+            return None;
+        }
         at += 1;
         match (byte, closer) {
             (b'\\', _) => at += 1,
@@ -97,6 +101,11 @@ pub(super) fn ansi_end(src: &[u8], mut at: usize) -> Option<usize> {
             _ => at += 1,
         }
     }
+}
+
+/// Whether `text` begins with an operator, such as that of a here-document, that may go on in the next line.
+fn is_split(text: &[u8]) -> bool {
+    matches!(text, [b'<' | b'$', b'\\', b'\n', ..] | [b'=', b'\\', b'\n', b'(', ..])
 }
 
 fn begins_word(before: u8) -> bool {

@@ -7,7 +7,8 @@ use super::{PYTHON, Reader, Trial, python};
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Dotenv,
     extension: "env",
-    template: "a=@@\nb='x{{ @@ }}y'\nc=\"{{ @@ }}\"\nend=1\n",
+    template: "# it's a `note`\n\nd=x # it's\na=@@\n e='f' # \"\nb='x{{ @@ }}y'  \n#\nc=\"{{ @@ }}\"\n\
+               end=1\n",
     keys: &[("a", "", ""), ("b", "x", "y"), ("c", "", "")],
 };
 
