@@ -16,6 +16,7 @@ mod protected;
 mod recover;
 mod staged;
 mod switch;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -27,6 +28,7 @@ use folder::Folders;
 use journal::Journals;
 use protected::Protected;
 use staged::Staged;
+use walk::Made;
 
 pub use recover::{Recovered, recover};
 pub use switch::Switch;
@@ -59,12 +61,15 @@ pub struct Transaction {
     files: Vec<Staged>,
     journals: Journals,
     recovered: Vec<Recovered>,
+    /// They go last, when nothing is in them any more.
+    made: Made,
 }
 
 impl Transaction {
-    /// Writes all targets under hidden names, durably. None of them may be one of the `protected`
-    /// files or lie in a `protected` folder: those are the templates, the vault and the keys. For
-    /// other transactions in the same folders it waits for at most `wait`.
+    /// Writes all targets under hidden names, durably. Folders that are not there are made: for the
+    /// owner of the target, and for those to enter who may read it. None of the targets may be one of
+    /// the `protected` files or lie in a `protected` folder: those are the templates, the vault and the
+    /// keys. For other transactions in the same folders it waits for at most `wait`.
     ///
     /// # Errors
     /// All targets that may not be written, or the first failure of the system. Nothing has been
@@ -78,7 +83,7 @@ impl Transaction {
         let mut refused = Vec::new();
         let mut places = Vec::with_capacity(targets.len());
         for target in targets {
-            match folders.of(target.path) {
+            match folders.made_for(target) {
                 Ok(folder) => places.push((target, folder)),
                 Err(error) => refused.push(error),
             }
@@ -86,8 +91,8 @@ impl Transaction {
         let until = Instant::now() + wait;
         let (journals, recovered) =
             Journals::start(folders.all(), until).map_err(|error| vec![error])?;
-        let mut transaction =
-            Self { files: Vec::with_capacity(targets.len()), journals, recovered };
+        let files = Vec::with_capacity(targets.len());
+        let mut transaction = Self { files, journals, recovered, made: folders.made };
         let protected = Protected::new(protected);
         let mut names = BTreeSet::new();
         for (target, folder) in places {
@@ -123,6 +128,7 @@ impl Transaction {
         }
         // From here on the new files are there to stay; only traces of the old ones could remain.
         self.files.iter_mut().for_each(Staged::settle);
+        self.made.keep();
         Ok(())
     }
 
@@ -238,6 +244,9 @@ pub enum Reason {
     /// Its folder holds a journal that this user's transactions did not write there.
     #[error("its folder holds a .bulla-journal of another user or another folder")]
     ForeignJournal,
+    /// Another user could let it lead anywhere.
+    #[error("a symbolic link of another user leads to its folder")]
+    ForeignLink,
     /// It belongs to another user.
     #[error("it belongs to another user")]
     ForeignOwner,
@@ -253,6 +262,9 @@ pub enum Reason {
     /// It is something else than a symbolic link that could be changed.
     #[error("it is no symbolic link")]
     NotALink,
+    /// Its folder holds a journal that no transaction can have written.
+    #[error("its folder holds a .bulla-journal of more than 256 MiB")]
+    JournalTooLarge,
     /// It is a template, the vault or a key, or lies where bulla keeps its own files.
     #[error("it is a file that this reads from")]
     Protected,

@@ -12,7 +12,7 @@ use crate::support::{Ended, Home, SECRETS, VALUE, Way, skipped};
 const FAULTS: [&str; 3] = ["error=EIO", "error=ENOSPC", "signal=KILL"];
 
 /// The system calls that write or make durable.
-const CALLS: &str = "write,pwrite64,pwritev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,openat,fchmod,fallocate,mmap,flock,syncfs,symlinkat,rmdir";
+const CALLS: &str = "write,pwrite64,pwritev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,openat,fchmod,fallocate,mmap,flock,syncfs,symlinkat,rmdir";
 
 /// What a command changes, and how to tell that it did.
 struct Change {
@@ -289,6 +289,17 @@ fn backup_create_is_done_or_not() {
         true => home.bulla(["backup", "verify", "copy.bulla"]).succeeds().out(),
     };
     holds(&Change { args: &["backup", "create", "copy.bulla"], stdin: "", before: entry, state });
+}
+
+/// A killed export once left a part of itself under the name that it was to have.
+#[test]
+fn export_is_whole_or_not_there() {
+    let state = |home: &Home| match home.file("out").exists() {
+        false => "none".to_owned(),
+        true => String::from_utf8(home.read("out")).unwrap(),
+    };
+    let args = &["export", "--plaintext", "-o", "out"];
+    holds(&Change { args, stdin: "", before: entry, state });
 }
 
 /// A rendered value is written into its target, or what becomes it, and nowhere else.

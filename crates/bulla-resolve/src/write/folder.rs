@@ -1,15 +1,15 @@
 //! The folders of targets, each opened once: a process may not have many files open.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
-use super::{Reason, WriteError};
+use super::walk::{Made, walk};
+use super::{Reason, Target, WriteError};
 
 /// The device and number of a file.
 pub(super) type Id = (i128, u64);
@@ -25,20 +25,24 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder in which `target` lies or shall lie.
+    /// Opens the folder in which `target` lies or shall lie, at `path`.
     pub(super) fn open(path: &Path, target: &Path) -> Result<Self, WriteError> {
-        let failed = |step| move |error: Errno| WriteError::io(target, step, error);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
-            .map_err(failed("open the folder of"))?;
-        let stat = rustix::fs::fstat(&fd).map_err(failed("look at the folder of"))?;
+        Self::open_or_make(path, target, None)
+    }
+
+    fn open_or_make(
+        path: &Path,
+        target: &Path,
+        make: Option<(&mut Made, &Target<'_>)>,
+    ) -> Result<Self, WriteError> {
+        let (fd, path) = walk(path, target, make)?;
+        let stat = rustix::fs::fstat(&fd)
+            .map_err(|error| WriteError::io(target, "look at the folder of", error))?;
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
             let reason = Reason::FolderOpen;
             return Err(WriteError::Refused { path: target.to_owned(), reason });
         }
-        let path = fs::canonicalize(path)
-            .map_err(|error| WriteError::io(target, "open the folder of", error))?;
         Ok(Self { fd, id: id(&stat), path, gives_group: mode.contains(Mode::SGID) })
     }
 
@@ -78,11 +82,21 @@ impl Folder {
 pub(super) struct Folders {
     by_path: HashMap<PathBuf, Rc<Folder>>,
     by_id: BTreeMap<Id, Rc<Folder>>,
+    pub(super) made: Made,
 }
 
 impl Folders {
-    /// The folder of `target`.
+    /// The folder of `target`, which is made if it is not there.
+    pub(super) fn made_for(&mut self, target: &Target<'_>) -> Result<Rc<Folder>, WriteError> {
+        self.get(target.path, Some(target))
+    }
+
+    /// The folder of the file `target`.
     pub(super) fn of(&mut self, target: &Path) -> Result<Rc<Folder>, WriteError> {
+        self.get(target, None)
+    }
+
+    fn get(&mut self, target: &Path, make: Option<&Target<'_>>) -> Result<Rc<Folder>, WriteError> {
         if target.file_name().is_none() || target.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(WriteError::Refused { path: target.to_owned(), reason: Reason::NoName });
         }
@@ -91,7 +105,8 @@ impl Folders {
         if let Some(folder) = self.by_path.get(path) {
             return Ok(Rc::clone(folder));
         }
-        let folder = Rc::new(Folder::open(path, target)?);
+        let make = make.map(|target| (&mut self.made, target));
+        let folder = Rc::new(Folder::open_or_make(path, target, make)?);
         let folder = Rc::clone(self.by_id.entry(folder.id).or_insert(folder));
         self.by_path.insert(path.to_owned(), Rc::clone(&folder));
         Ok(folder)

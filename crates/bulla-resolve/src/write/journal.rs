@@ -34,6 +34,9 @@ use super::{Reason, WriteError};
 /// The name of every journal.
 pub(super) const JOURNAL: &str = ".bulla-journal";
 
+/// A journal of more bytes is neither written nor read. A million files with names of 200 bytes fit.
+const MOST: u64 = 256 << 20;
+
 /// The journals of all folders of one transaction, locked. Dropped, they are removed, the lead last.
 pub(super) struct Journals {
     transaction: u64,
@@ -222,31 +225,46 @@ impl Journal {
     }
 
     fn is_empty(&self) -> Result<bool, WriteError> {
+        Ok(self.len()? == 0)
+    }
+
+    fn len(&self) -> Result<u64, WriteError> {
         let metadata = self.file.metadata().map_err(|error| self.failed("read", error))?;
-        Ok(metadata.len() == 0)
+        Ok(metadata.len())
     }
 
     fn append(&mut self, text: &str) -> Result<(), WriteError> {
+        if self.len()?.saturating_add(text.len() as u64) > MOST {
+            return Err(self.refused(Reason::JournalTooLarge));
+        }
         self.file.write_all(text.as_bytes()).map_err(|error| self.failed("write", error))
     }
 
     /// What it says.
     ///
     /// # Errors
-    /// It says that it belongs into another folder.
+    /// It says that it belongs into another folder, or is larger than any.
     pub(super) fn read(&mut self) -> Result<Contents, WriteError> {
+        if self.len()? > MOST {
+            return Err(self.refused(Reason::JournalTooLarge));
+        }
         let mut text = String::new();
-        let read = self.file.rewind().and_then(|()| self.file.read_to_string(&mut text));
+        let read =
+            self.file.rewind().and_then(|()| (&self.file).take(MOST).read_to_string(&mut text));
         read.map_err(|error| self.failed("read", error))?;
         let contents = Contents::parse(&text);
         if contents.folder.is_some_and(|number| number != self.folder.id.1) {
-            return Err(foreign(&self.folder.path.join(JOURNAL)));
+            return Err(self.refused(Reason::ForeignJournal));
         }
         Ok(contents)
     }
 
     pub(super) fn remove(self) {
         let _ = self.folder.remove(JOURNAL);
+    }
+
+    fn refused(&self, reason: Reason) -> WriteError {
+        WriteError::Refused { path: self.folder.path.join(JOURNAL), reason }
     }
 
     fn failed(&self, step: &'static str, error: impl Into<std::io::Error>) -> WriteError {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::contents::HiddenName;
@@ -18,6 +19,7 @@ use super::folder::{Folder, Folders};
 use super::journal::Journals;
 use super::protected::Protected;
 use super::recover::Recovered;
+use super::walk::{make_folder, open_to, readers};
 use super::{Reason, SYNCED_EACH, Target, WriteError};
 
 /// A folder that is filled, and waits for the link to lead to it. Dropped, it is removed.
@@ -129,45 +131,39 @@ impl Switch {
     }
 
     fn fill(&self, targets: &[Target<'_>]) -> Result<(), WriteError> {
-        let root = self.parent.path.join(&self.names.new);
-        // Only we can enter it until everything is there.
-        let mut folders = vec![(root.clone(), 0o700, None)];
-        let make = |path: &Path| {
-            let made = DirBuilder::new().mode(0o700).create(path);
-            made.map_err(|error| io(path, "make", error))
-        };
-        make(&root)?;
+        // Only we can enter it until everything is there, so nobody can lead us elsewhere below.
+        let root = make_folder(&self.parent.fd, &self.names.new, &self.link)?;
+        let shown = self.parent.path.join(&self.names.new);
+        let mut folders = vec![(PathBuf::from("."), Mode::empty(), None)];
         let together = targets.len() > SYNCED_EACH;
         for target in targets {
-            let mut folder = root.clone();
-            let readers = target.mode.unwrap_or_default() & 0o044;
-            let mode = 0o700 | readers | readers >> 2;
+            let mut folder = PathBuf::from(".");
             let ways = target.path.parent().into_iter().flat_map(Path::components);
             for part in [None].into_iter().chain(ways.map(Some)) {
                 folder.extend(part);
                 match folders.iter_mut().find(|(known, ..)| *known == folder) {
                     Some((_, known, owner)) => {
-                        *known |= mode;
+                        *known |= readers(target.mode);
                         *owner = owner.or(target.owner);
                     }
                     None => {
-                        make(&folder)?;
-                        folders.push((folder.clone(), mode, target.owner));
+                        rustix::fs::mkdirat(&root, &folder, Mode::RWXU)
+                            .map_err(|error| io(&shown.join(&folder), "make", error))?;
+                        folders.push((folder.clone(), readers(target.mode), target.owner));
                     }
                 }
             }
-            let path = root.join(target.path);
-            write(&path, target, !together).map_err(|error| io(&path, "write", error))?;
+            write(&root, target, !together)
+                .map_err(|error| io(&shown.join(target.path), "write", error))?;
         }
-        for (folder, mode, owner) in folders.iter().rev() {
+        for (folder, readers, owner) in folders.iter().rev() {
             let opened = || {
-                if let Some(owner) = owner {
-                    std::os::unix::fs::chown(folder, Some(owner.user), Some(owner.group))?;
-                }
-                fs::set_permissions(folder, Permissions::from_mode(*mode))?;
-                File::open(folder)?.sync_all()
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = rustix::fs::openat(&root, folder, flags, Mode::empty())?;
+                open_to(&fd, *owner, *readers)?;
+                File::from(fd).sync_all()
             };
-            opened().map_err(|error| io(folder, "make", error))?;
+            opened().map_err(|error| io(&shown.join(folder), "make", error))?;
         }
         if together {
             self.journals.sync_file_systems()?;
@@ -243,14 +239,35 @@ impl Names {
             false => Some(&self.new),
         };
         let Some(gone) = gone else { return Ok(()) };
-        let path = parent.path.join(gone);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io(&path, "remove", error))
-            }
-            _ => Ok(()),
+        remove_all(&parent.fd, gone).map_err(|error| io(&parent.path.join(gone), "remove", error))
+    }
+}
+
+/// Removes what is there under a name, with everything in it, and follows no link.
+fn remove_all(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Ok(folder) => folder,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return rustix::fs::unlinkat(parent, name, AtFlags::empty());
+        }
+        Err(error) => return Err(error),
+    };
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
+            // A folder, in the words of Linux and of POSIX.
+            Err(Errno::ISDIR | Errno::PERM) => remove_all(&folder, name)?,
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
         }
     }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 /// Whether a folder of this name was made for the link.
@@ -260,8 +277,10 @@ fn is_made_for(link: &OsStr, folder: &OsStr) -> bool {
     number.is_some_and(|n| n.len() == 16 && n.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn write(path: &Path, target: &Target<'_>, sync: bool) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+fn write(root: &OwnedFd, target: &Target<'_>, sync: bool) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let mut file = File::from(rustix::fs::openat(root, target.path, flags, mode)?);
     if let Some(owner) = target.owner {
         std::os::unix::fs::fchown(&file, Some(owner.user), Some(owner.group))?;
     }

@@ -4,10 +4,12 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bulla_resolve::{
-    ReadError, Reason, Secret, Target, Transaction, WriteError, read_template, recover,
+    Owner, ReadError, Reason, Secret, Switch, Target, Transaction, WriteError, read_template,
+    recover,
 };
 use tempfile::TempDir;
 
@@ -258,6 +260,138 @@ fn a_journal_that_is_not_ours_is_left_alone() {
     folder.write(&[("a", "new")]).unwrap();
     assert_eq!((folder.read("a").as_str(), folder.read("victim").as_str()), ("new", "theirs"));
     assert_eq!(folder.names(), ["a", "victim"]);
+}
+
+/// Its owner can let it lead elsewhere between two looks, and root would follow.
+#[test]
+fn a_link_of_another_user_is_not_followed() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("real")).unwrap();
+    symlink("real", folder.path("ours")).unwrap();
+    symlink("ours/../ours", folder.path("link")).unwrap();
+    symlink("loop", folder.path("loop")).unwrap();
+    folder.write(&[("ours/a", "1"), ("link/b", "2"), ("link/new/c", "3")]).unwrap();
+    assert_eq!((folder.read("real/b").as_str(), folder.read("real/new/c").as_str()), ("2", "3"));
+    assert!(folder.write(&[("loop/a", "1")]).is_err());
+    if std::os::unix::fs::lchown(folder.path("ours"), Some(65_534), None).is_err() {
+        println!("skipped: only root can give a link away");
+        return;
+    }
+    for name in ["ours/a", "link/b", "ours/new/c", "ours/more/c"] {
+        let errors = folder.write(&[(name, "new")]).unwrap_err();
+        let foreign = Reason::ForeignLink;
+        assert!(
+            matches!(&errors[..], [WriteError::Refused { reason, .. }] if *reason == foreign),
+            "{name}: {errors:?}"
+        );
+    }
+    assert_eq!((folder.read("real/a").as_str(), folder.read("real/new/c").as_str()), ("1", "3"));
+    assert!(!folder.path("real/more").exists());
+}
+
+/// Owner and mode of a folder that was just made were once set by its path, through any link that had
+/// taken its place, and so was the file written.
+#[test]
+fn folders_are_not_made_through_a_link_that_is_swapped_in() {
+    let folder = Folder::new();
+    let victim = folder.path("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::set_permissions(&victim, Permissions::from_mode(0o700)).unwrap();
+    symlink("victim", folder.path("made")).unwrap();
+    if std::os::unix::fs::lchown(folder.path("made"), Some(65_534), None).is_err() {
+        println!("skipped: only root can give a link away");
+        return;
+    }
+    let contents = Secret::copied_from(b"secret");
+    let [made, trap, path] = ["made", "trap", "made/x"].map(|name| folder.path(name));
+    let owner = Some(Owner { user: 65_534, group: 65_534 });
+    for round in 0..300 {
+        // The link waits under another name until the folder is there.
+        fs::rename(&made, &trap).unwrap();
+        let away = folder.path(&format!("away-{round}"));
+        let written = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while fs::rename(&made, &away).is_err() && !written.load(Ordering::Relaxed) {}
+                fs::rename(&trap, &made).or_else(|_| fs::rename(&made, &away)).unwrap();
+            });
+            let target = Target { path: &path, contents: &contents, mode: Some(0o644), owner };
+            let _ = write_all(&[target], &[]);
+            written.store(true, Ordering::Relaxed);
+        });
+        if trap.exists() {
+            fs::rename(&trap, &made).unwrap();
+        }
+        let now = fs::metadata(&victim).unwrap();
+        assert_eq!((now.mode() & 0o777, now.uid()), (0o700, 0), "in round {round}");
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0, "in round {round}");
+    }
+}
+
+/// The same for the new folder of a switch, whose name can be seen as soon as it is there.
+#[test]
+fn a_switch_fills_no_folder_through_a_link_that_is_swapped_in() {
+    for round in 0..100 {
+        let folder = Folder::new();
+        let [victim, trap, link] = ["victim", "trap", "live"].map(|name| folder.path(name));
+        fs::create_dir(&victim).unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o700)).unwrap();
+        symlink("victim", &trap).unwrap();
+        if std::os::unix::fs::lchown(&trap, Some(65_534), None).is_err() {
+            println!("skipped: only root can give a link away");
+            return;
+        }
+        let contents = Secret::copied_from(b"secret");
+        let owner = Some(Owner { user: 65_534, group: 65_534 });
+        let written = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !written.load(Ordering::Relaxed) {
+                    let names = folder.names();
+                    if let Some(new) = names.iter().find(|name| name.starts_with("live.bulla-")) {
+                        let _ = fs::rename(folder.path(new), folder.path("away"));
+                        let _ = fs::rename(&trap, folder.path(new));
+                        break;
+                    }
+                }
+            });
+            let path = Path::new("sub/x");
+            let target = Target { path, contents: &contents, mode: Some(0o644), owner };
+            let _ = Switch::prepare(&link, &[target], &[], Duration::ZERO).map(Switch::commit);
+            written.store(true, Ordering::Relaxed);
+        });
+        let now = fs::metadata(&victim).unwrap();
+        assert_eq!((now.mode() & 0o777, now.uid()), (0o700, 0), "in round {round}");
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0, "in round {round}");
+    }
+}
+
+/// One of 3 GiB was once read into memory.
+#[test]
+fn a_journal_without_end_is_refused() {
+    let folder = Folder::new();
+    let path = folder.path(".bulla-journal");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(3 << 30).unwrap();
+    let refused = |error: &WriteError| {
+        matches!(error, WriteError::Refused { reason: Reason::JournalTooLarge, .. })
+    };
+    assert!(refused(&recover(&folder.path(""), Duration::ZERO).unwrap_err()));
+    assert!(refused(&folder.write(&[("a", "new")]).unwrap_err()[0]));
+    assert_eq!(folder.names(), [".bulla-journal"]);
+}
+
+#[test]
+fn folders_that_were_made_for_nothing_are_taken_back() {
+    let folder = Folder::new();
+    let contents = Secret::copied_from(b"x");
+    let path = folder.path("a/b/x");
+    let target = Target { path: &path, contents: &contents, mode: None, owner: None };
+    let transaction = Transaction::prepare(&[target], &[], Duration::ZERO).unwrap();
+    assert_eq!(folder.mode("a/b"), 0o700);
+    drop(transaction);
+    assert_eq!(folder.names(), [""; 0]);
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! From renderings and templates to files: prepared first, and committed when nothing else can fail.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bulla_resolve::{Owner, Reason, Recovered, Switch, Target, Transaction, WriteError};
+use bulla_resolve::{Reason, Recovered, Switch, Target, Transaction, WriteError};
 
 use super::several;
 use crate::context::Context;
@@ -14,10 +12,7 @@ use crate::unlock;
 
 /// Files that are written and wait for their names, in folders that were made for them. Dropped, both
 /// are gone again.
-pub(crate) struct Waiting {
-    transaction: Transaction,
-    folders: Folders,
-}
+pub(crate) struct Waiting(Transaction);
 
 impl Waiting {
     /// Writes all `targets` under hidden names. None may be one of `sources`, nor a file of bulla's.
@@ -26,7 +21,6 @@ impl Waiting {
         targets: &[Target<'_>],
         sources: &[&Path],
     ) -> Result<Self, Failure> {
-        let folders = Folders::make(targets)?;
         let own = own_files(context);
         let protected: Vec<_> =
             sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
@@ -35,14 +29,13 @@ impl Waiting {
         for recovered in transaction.recovered() {
             context.printer.note(told(recovered));
         }
-        Ok(Self { transaction, folders })
+        Ok(Self(transaction))
     }
 
     /// Gives all files their names.
-    pub(crate) fn commit(mut self, context: &Context) -> Result<(), Failure> {
-        let narrowed: Vec<_> = self.transaction.narrowed().map(Path::to_owned).collect();
-        self.transaction.commit().map_err(|errors| failures(context, errors))?;
-        self.folders.0.clear();
+    pub(crate) fn commit(self, context: &Context) -> Result<(), Failure> {
+        let narrowed: Vec<_> = self.0.narrowed().map(Path::to_owned).collect();
+        self.0.commit().map_err(|errors| failures(context, errors))?;
         for path in narrowed {
             context.printer.warn(format_args!(
                 "{} was readable by everyone, and only its owner can read it now; --mode 644 leaves that to everyone",
@@ -117,54 +110,4 @@ impl From<WriteError> for Failure {
             _ => of(Exit::Failed, "write"),
         }
     }
-}
-
-/// Folders that were made for files, to be taken back if nothing is written into them.
-struct Folders(Vec<PathBuf>);
-
-impl Folders {
-    /// Makes the folders of all targets that are not there. Whoever can read a file in them can
-    /// enter them.
-    fn make(targets: &[Target<'_>]) -> Result<Self, Failure> {
-        let mut made = Self(Vec::new());
-        for target in targets {
-            let mut missing: Vec<_> = target
-                .path
-                .parent()
-                .into_iter()
-                .flat_map(Path::ancestors)
-                .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-                .collect();
-            while let Some(folder) = missing.pop() {
-                fs::DirBuilder::new()
-                    .mode(0o700)
-                    .create(folder)
-                    .map_err(|error| Failure::file("make", folder, &error))?;
-                made.0.push(folder.to_owned());
-                open_to(folder, target.owner, target.mode.unwrap_or_default())
-                    .map_err(|error| Failure::file("make", folder, &error))?;
-            }
-        }
-        Ok(made)
-    }
-}
-
-impl Drop for Folders {
-    fn drop(&mut self) {
-        for folder in self.0.iter().rev() {
-            let _ = fs::remove_dir(folder);
-        }
-    }
-}
-
-/// Lets those enter a folder who may read a file of this mode in it.
-fn open_to(folder: &Path, owner: Option<Owner>, mode: u32) -> std::io::Result<()> {
-    if let Some(owner) = owner {
-        chown(folder, Some(owner.user), Some(owner.group))?;
-    }
-    let readers = mode & 0o044;
-    if readers == 0 {
-        return Ok(());
-    }
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700 | readers | readers >> 2))
 }
