@@ -235,7 +235,11 @@ fn default_identity() -> Option<PathBuf> {
 }
 
 fn usual_identities() -> impl Iterator<Item = PathBuf> {
-    let credential = path_in(env::CREDENTIALS_DIRECTORY).map(|f| f.join("bulla-identity"));
     let own = xdg_folder(env::XDG_CONFIG_HOME, ".config").map(|f| f.join("bulla/identity"));
-    [credential, own].into_iter().flatten()
+    [credential(), own].into_iter().flatten()
+}
+
+/// Where systemd would put an identity for this service.
+pub(crate) fn credential() -> Option<PathBuf> {
+    path_in(env::CREDENTIALS_DIRECTORY).map(|folder| folder.join("bulla-identity"))
 }
