@@ -63,7 +63,9 @@ pub(crate) fn open<'s>(
         match locked.unlock(Unlock::Key(key), expect) {
             Ok(vault) => return Ok((vault, OpenedBy::Kernel)),
             Err(OpenError::Rekeyed) => {
-                return Err(Failure::from(OpenError::Rekeyed).hint("bulla lock, then try again"));
+                // The key that `unlock` keeps will never open it again.
+                let failure = Failure::from(OpenError::Rekeyed).hint("bulla lock, then try again");
+                return Err(Failure { exit: Exit::Locked, ..failure });
             }
             Err(error) => return Err(error.into()),
         }
