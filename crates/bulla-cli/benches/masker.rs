@@ -75,7 +75,7 @@ fn patterns(secrets: usize) -> Patterns {
     let mut forms = Vec::new();
     for number in 0..secrets as u64 {
         let begin = if number % 2 == 0 { "GOCSPX-" } else { "" };
-        forms::add(format!("{begin}{:016x}/{number}+x", mixed(number)).as_bytes(), &mut forms);
+        forms::add_all(format!("{begin}{:016x}/{number}+x", mixed(number)).as_bytes(), &mut forms);
     }
     Patterns::new(forms)
 }

@@ -95,7 +95,8 @@ impl From<OpenError> for Failure {
             OpenError::OtherPin { .. } => of(Exit::Tampered, "other-pin").hint(
                 "the vault changed its key when a slot was removed, or it is another vault; ask its owner for the pin",
             ),
-            OpenError::Rekeyed => of(Exit::Locked, "rekeyed").hint("run the command again"),
+            // What was given opens the vault, or did a moment ago: somebody else was faster.
+            OpenError::Rekeyed => of(Exit::Conflict, "rekeyed").hint("run the command again"),
             OpenError::Restored => of(Exit::Tampered, "restored")
                 .hint("if that is right, `bulla backup adopt` makes this client accept it"),
             OpenError::RolledBack { .. } => of(Exit::Tampered, "rolled-back").hint(

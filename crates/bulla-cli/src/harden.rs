@@ -1,12 +1,13 @@
 //! What the process does before it touches its first secret.
 
-use std::panic;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::{fs, panic};
 
 use rustix::fs::Mode;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
 };
+use signal_hook::consts::SIGXFSZ;
 
 use crate::tty;
 
@@ -23,6 +24,11 @@ pub(crate) fn process() {
     // A folder of templates may have more folders in it than the usual limit on open files.
     let files = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
+    // A limit on the size of files is to be an error like any other, not the end of the process. What
+    // is caught, unlike what is ignored, has its own meaning again in a program started from here.
+    if ignored() & (1 << (SIGXFSZ - 1)) == 0 {
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    }
     let umask = umask(Mode::from_raw_mode(0o077));
     let _ = BEFORE.set(Before { core, files, umask });
     panic::set_hook(Box::new(|panic| {
@@ -59,4 +65,11 @@ pub(crate) fn give_back() {
         let _ = setrlimit(Resource::Nofile, before.files);
         umask(before.umask);
     }
+}
+
+/// The signals that are ignored, one bit each. Nothing else tells without changing it.
+pub(crate) fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

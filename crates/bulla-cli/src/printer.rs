@@ -27,6 +27,12 @@ impl Printer {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| out_failure(&error))
     }
 
+    /// Writes one line of text to stdout in which others may have written a part: no control character
+    /// is sent, not into a file either, and a line feed does not make a line that looks like ours.
+    pub(crate) fn one_line(&self, text: impl Display) -> Result<(), Failure> {
+        self.line(escaped(&text.to_string()).replace('\n', "\\n"))
+    }
+
     /// Writes one line of text to stdout; on a terminal, control characters are shown, not sent.
     pub(crate) fn line(&self, text: impl Display) -> Result<(), Failure> {
         let mut text = text.to_string();

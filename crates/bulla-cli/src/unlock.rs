@@ -63,7 +63,9 @@ pub(crate) fn open<'s>(
         match locked.unlock(Unlock::Key(key), expect) {
             Ok(vault) => return Ok((vault, OpenedBy::Kernel)),
             Err(OpenError::Rekeyed) => {
-                return Err(Failure::from(OpenError::Rekeyed).hint("bulla lock, then try again"));
+                // The key that `unlock` keeps will never open it again.
+                let failure = Failure::from(OpenError::Rekeyed).hint("bulla lock, then try again");
+                return Err(Failure { exit: Exit::Locked, ..failure });
             }
             Err(error) => return Err(error.into()),
         }
@@ -235,7 +237,11 @@ fn default_identity() -> Option<PathBuf> {
 }
 
 fn usual_identities() -> impl Iterator<Item = PathBuf> {
-    let credential = path_in(env::CREDENTIALS_DIRECTORY).map(|f| f.join("bulla-identity"));
     let own = xdg_folder(env::XDG_CONFIG_HOME, ".config").map(|f| f.join("bulla/identity"));
-    [credential, own].into_iter().flatten()
+    [credential(), own].into_iter().flatten()
+}
+
+/// Where systemd would put an identity for this service.
+pub(crate) fn credential() -> Option<PathBuf> {
+    path_in(env::CREDENTIALS_DIRECTORY).map(|folder| folder.join("bulla-identity"))
 }

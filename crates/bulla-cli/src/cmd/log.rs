@@ -51,7 +51,7 @@ fn version(context: &Context, version: &Version, labels: &Labels) -> Result<(), 
     }
     let reason =
         if version.reason.is_empty() { String::new() } else { format!(": {}", version.reason) };
-    context.printer.line(format_args!(
+    context.printer.one_line(format_args!(
         "v{:<4} {}  {what} by {author}{reason}",
         version.version,
         time(version.time)
@@ -72,7 +72,7 @@ fn slots(context: &Context, snapshot: &Snapshot<'_>, labels: &Labels) -> Result<
             let value = json!({"time": time(event.time), "author": author, "what": what});
             context.printer.value(&value)?;
         } else {
-            context.printer.line(format_args!("{}  {what} by {author}", time(event.time)))?;
+            context.printer.one_line(format_args!("{}  {what} by {author}", time(event.time)))?;
         }
     }
     Ok(())

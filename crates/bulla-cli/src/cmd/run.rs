@@ -241,9 +241,7 @@ fn with_paths(argument: &OsStr, files: &[MemoryFile]) -> OsString {
 /// What to mask: each value in all its forms, and in those that the templates have given it.
 fn patterns(context: &Context, values: &[Value], renderings: &[Rendering]) -> Patterns {
     let mut forms = Vec::new();
-    let mut look_for = |secret: &[u8]| {
-        forms::pieces(secret).into_iter().for_each(|piece| forms::add(piece, &mut forms));
-    };
+    let mut look_for = |secret: &[u8]| forms::add_all(secret, &mut forms);
     for Value { name, secret, .. } in values.iter().filter(|value| !value.public) {
         if !forms::is_maskable(secret.expose()) {
             context.printer.warn(format_args!(

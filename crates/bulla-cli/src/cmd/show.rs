@@ -44,17 +44,17 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Done {
 fn print(context: &Context, found: &Version, author: &str, reveal: bool) -> Result<(), Failure> {
     let entry = found.live().expect("only entries that are there are found");
     let printer = &context.printer;
-    printer.line(format_args!("{}  ({})", found.name, entry.kind().as_str()))?;
+    printer.one_line(format_args!("{}  ({})", found.name, entry.kind().as_str()))?;
     let width = entry.fields().iter().map(|f| f.name.as_str().chars().count()).max().unwrap_or(0);
     for field in entry.fields() {
         let expires =
             field.expires.map_or_else(String::new, |e| format!("  (expires {})", time(e)));
         let text = shown(field, reveal);
-        printer.line(format_args!("  {:width$}  {text}{expires}", field.name.as_str()))?;
+        printer.one_line(format_args!("  {:width$}  {text}{expires}", field.name.as_str()))?;
     }
     let reason =
         if found.reason.is_empty() { String::new() } else { format!(": {}", found.reason) };
-    printer.line(format_args!(
+    printer.one_line(format_args!(
         "version {}, written {} by {author}{reason}",
         found.version,
         time(found.time)

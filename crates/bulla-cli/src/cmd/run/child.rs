@@ -26,6 +26,7 @@ use crate::env;
 use crate::failure::{Exit, Failure, io_fact};
 use crate::harden;
 use crate::tty::{self, Raw};
+use crate::unlock;
 
 /// A program that is ready to be started.
 pub(crate) struct Program {
@@ -143,6 +144,10 @@ impl Program {
 
     fn set_variables(&self, command: &mut Command) {
         command.env_remove(env::PASSPHRASE_FILE).env_remove(env::IDENTITY_FILE);
+        // Other credentials of a service are the program's own.
+        if unlock::credential().is_some_and(|path| path.symlink_metadata().is_ok()) {
+            command.env_remove(env::CREDENTIALS_DIRECTORY);
+        }
         for (name, value) in &self.variables {
             command.env(name, OsStr::from_bytes(value.expose()));
         }

@@ -14,6 +14,10 @@ const PIECE: usize = 1024;
 /// thousand values.
 const MOST: usize = 64 << 10;
 
+/// How much of one value is looked for in base64 with line ends in it, in bytes: each place that they
+/// can have takes forms of its own.
+const MOST_WRAPPED: usize = 8 << 10;
+
 /// Whether a value can be told from what a program prints anyway.
 pub(crate) fn is_maskable(value: &[u8]) -> bool {
     let value = value.trim_ascii();
@@ -49,10 +53,19 @@ pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-/// Adds all forms of `piece` to `forms`; some come twice.
-pub(crate) fn add(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+/// Adds all forms of a value's pieces to `forms`; some come twice.
+pub(crate) fn add_all(value: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    let mut left = MOST_WRAPPED;
+    for piece in pieces(value) {
+        add(piece, piece.len() <= left, forms);
+        left = left.saturating_sub(piece.len());
+    }
+}
+
+/// Adds all forms of `piece`; `wrapped`: those with line ends in base64, too.
+fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     forms.push(Zeroizing::new(piece.to_vec()));
-    add_base64(piece, forms);
+    add_base64(piece, wrapped, forms);
     forms.push(each(piece, 2, |byte, out| hex(byte, false, out)));
     forms.push(each(piece, 2, |byte, out| hex(byte, true, out)));
     if piece.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
@@ -142,7 +155,7 @@ pub(crate) fn add(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
 
 /// The letters of base64 that depend on `piece` alone, with 0, 1 or 2 bytes before it, and anything
 /// or nothing after it.
-fn add_base64(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+fn add_base64(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let mut shifted = Zeroizing::new(vec![0; 2]);
     shifted.reserve_exact(piece.len());
     shifted.extend_from_slice(piece);
@@ -155,12 +168,41 @@ fn add_base64(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             let length = engine.encode_slice(bytes, &mut text).expect("the buffer is long enough");
             forms.push(Zeroizing::new(text[first..whole.max(first)].to_vec()));
             forms.push(Zeroizing::new(text[first..length].to_vec()));
+            if wrapped {
+                add_wrapped(&text[..whole], first, forms);
+                if length > whole {
+                    add_wrapped(&text[..length], first, forms);
+                }
+            }
         }
     }
     for engine in [STANDARD, URL_SAFE] {
         let mut text = Zeroizing::new(vec![0; 4 * piece.len().div_ceil(3)]);
         engine.encode_slice(piece, &mut text).expect("the buffer is long enough");
         forms.push(text);
+    }
+}
+
+/// The letters of base64 from `first` on, with the line ends that `openssl` (64 letters), `base64` and
+/// MIME (76 letters) put in, wherever in a line they begin. All groups of four stay together.
+fn add_wrapped(text: &[u8], first: usize, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    for width in [64, 76] {
+        for at in (4..=width).step_by(4).take_while(|&at| at < text.len()) {
+            // With one line end, both widths are the same.
+            if width > 64 && at <= 64 && at + 64 >= text.len() {
+                continue;
+            }
+            for line_end in [&b"\n"[..], b"\r\n"] {
+                let most = text.len() + 2 * (text.len() / width + 1);
+                let mut out = Zeroizing::new(Vec::with_capacity(most));
+                out.extend_from_slice(&text[first..at]);
+                for line in text[at..].chunks(width) {
+                    out.extend_from_slice(line_end);
+                    out.extend_from_slice(line);
+                }
+                forms.push(out);
+            }
+        }
     }
 }
 
@@ -218,7 +260,7 @@ mod tests {
 
     fn masked(value: &[u8], text: &[u8]) -> Vec<u8> {
         let mut forms = Vec::new();
-        pieces(value).into_iter().for_each(|piece| add(piece, &mut forms));
+        add_all(value, &mut forms);
         let patterns = Patterns::new(forms);
         let (mut masker, mut out) = (Masker::new(&patterns), Vec::new());
         masker.feed(text, &mut out);
@@ -284,6 +326,32 @@ mod tests {
             assert!(pieces(value.as_bytes()).is_empty(), "{value}");
         }
         assert!(is_maskable(b"abcd"));
+    }
+
+    #[test]
+    fn base64_is_masked_across_the_line_ends_of_common_tools() {
+        let letter = |n: usize| b'a' + (n.wrapping_mul(0x9e37_79b1) >> 7) as u8 % 23;
+        for length in [8, 20, 64, 200, 1000] {
+            let value: Vec<_> = (0..length).map(letter).collect();
+            let mut forms = Vec::new();
+            add_all(&value, &mut forms);
+            let patterns = Patterns::new(forms);
+            for before in 0..60 {
+                let whole = [&b".".repeat(before), value.as_slice(), b"......"].concat();
+                let text = STANDARD.encode(whole);
+                for (width, line_end) in [(64, "\n"), (76, "\n"), (64, "\r\n"), (76, "\r\n")] {
+                    let lines: Vec<_> = text.as_bytes().chunks(width).collect();
+                    let text = lines.join(line_end.as_bytes());
+                    let (mut masker, mut out) = (Masker::new(&patterns), Vec::new());
+                    masker.feed(&text, &mut out);
+                    masker.finish(&mut out);
+                    // What is left: the letters of what stands around it, with their line ends.
+                    let around = (before + 6 + 2) * 4 / 3 + 8 + MASK.len();
+                    assert!(out.windows(MASK.len()).any(|window| window == MASK));
+                    assert!(out.len() <= around, "{length} after {before}, lines of {width}");
+                }
+            }
+        }
     }
 
     proptest! {

@@ -1,6 +1,5 @@
 //! Signals on their way to a program, and how it ended on its way back.
 
-use std::fs;
 use std::io;
 
 use rustix::io::Errno;
@@ -12,6 +11,8 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::harden;
+
 /// What is passed on to the program.
 pub(crate) const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 /// What the program's terminal and its state need besides.
@@ -20,16 +21,9 @@ pub(crate) const WATCHED: [i32; 3] = [SIGCHLD, SIGCONT, SIGWINCH];
 /// Catches `signals`, but for those that are ignored, as `nohup` does it: then the program is to
 /// ignore them too, and what is caught here would have its own meaning again there.
 pub(crate) fn catch(signals: &[i32]) -> io::Result<SignalsInfo<WithOrigin>> {
-    let ignored = ignored();
+    let ignored = harden::ignored();
     let caught = signals.iter().filter(|&&signal| ignored & (1 << (signal - 1)) == 0);
     SignalsInfo::<WithOrigin>::new(caught)
-}
-
-/// The signals that are ignored, one bit each. Nothing else tells without changing it.
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// What comes to whoever waits for a program.
