@@ -25,7 +25,7 @@ impl Args {
     }
 }
 
-/// What no option tells. Every variable of [`env`] is in it.
+/// What no option tells. Every variable of [`mod@env`] is in it.
 pub(crate) const AFTER: &str = "\
 Environment:
   BULLA_VAULT            The vault, as --vault
