@@ -51,6 +51,23 @@ fn init_makes_nothing_of_passphrases_that_differ_or_are_empty() {
     }
 }
 
+#[test]
+fn another_vault_in_a_known_place_is_asked_about() {
+    let home = Home::new(Way::Identity);
+    home.bulla(["ls"]).succeeds();
+    let recipient = "@.config/bulla/identity";
+    home.bulla(["init", "--vault", "other", "--recipient", recipient]).succeeds();
+    fs::copy(home.file("other"), home.vault()).unwrap();
+    for (answer, code) in [("n\n", 5), ("\n", 5), ("y\n", 0)] {
+        let mut session = Session::start(&home, &["ls"]);
+        session.expect("Is that the vault you mean? [y/N] ");
+        session.types(answer);
+        session.ends(code);
+    }
+    // It is the known one now.
+    Session::start(&home, &["ls"]).ends(0);
+}
+
 /// Who only wants to see what would be moved is asked for nothing.
 #[test]
 fn a_dry_run_asks_no_question() {
