@@ -10,7 +10,7 @@ use crate::args::{Args, Command, Global};
 use crate::env;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
-use crate::printer::Printer;
+use crate::printer::{Printer, hex};
 
 /// The settings of this run and the way to the world.
 pub(crate) struct Context {
@@ -77,7 +77,7 @@ impl Context {
     pub(crate) fn random_name(&self) -> Result<String, Failure> {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes).map_err(|e| Failure::new(Exit::Failed, "random", e))?;
-        Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+        Ok(hex(&bytes))
     }
 
     /// Where the vault is or shall be.

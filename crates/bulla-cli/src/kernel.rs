@@ -64,7 +64,7 @@ mod linux {
     }
 
     fn description(vault: &VaultId) -> String {
-        vault.iter().fold("bulla:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        format!("bulla:{}", crate::printer::hex(vault))
     }
 }
 

@@ -3,20 +3,19 @@
 //! The values are taken out of TOML's own tree and not through serde, whose messages quote what they
 //! do not like.
 
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{Format, Rule};
-use rustix::fs::OFlags;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cmd::{check, render};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::files::read_at_most;
+use crate::files::{open_regular, read_at_most};
 use crate::source::closest;
 use crate::templates::{Job, is_link, named, walk};
 
@@ -89,20 +88,13 @@ const MAX_LEN: usize = 1 << 20;
 /// Reads the file, if nobody but its owner, who is us or root, can have written it: it says where
 /// secrets go.
 fn read(path: &Path) -> Result<String, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
     let failed = |error| Failure::file("read", path, &error);
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut file = File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
     let not_used =
         |why: &str| Failure::new(Exit::Failed, "unsafe-file", format!("{} {why}", path.display()));
-    if !metadata.is_file() {
+    let Some(mut file) = open_regular(path).map_err(failed)? else {
         return Err(not_used("is no regular file"));
-    }
+    };
+    let metadata = file.metadata().map_err(failed)?;
     let own = rustix::process::geteuid().as_raw();
     if metadata.uid() != own && metadata.uid() != 0 {
         return Err(not_used("belongs to another user, who could say where secrets go"));

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 
 use crate::context::Context;
 use crate::files::open_regular;
-use crate::printer::Printer;
+use crate::printer::{Printer, hex};
 
 /// The file in which one vault is remembered.
 pub(crate) struct MemoryFile {
@@ -24,9 +24,8 @@ pub(crate) struct MemoryFile {
 
 impl MemoryFile {
     pub(crate) fn of(context: &Context, vault: &VaultId) -> Self {
-        let name = vault.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let path = context.state_folder();
-        Self { path: path.map(|folder| folder.join("bulla/memory").join(name)) }
+        Self { path: path.map(|folder| folder.join("bulla/memory").join(hex(vault))) }
     }
 
     /// What is remembered of the vault that now has this pin; what cannot be read is forgotten with a

@@ -12,6 +12,7 @@ use bulla_vault::{LockedVault, VaultId};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::printer::hex;
 use crate::{input, memory, prompt, tty};
 
 /// So many places are remembered; of more, those that were seen first are forgotten.
@@ -21,20 +22,23 @@ const MOST: usize = 1_000;
 const MAX_LEN: usize = MOST * (3 * 4096 + 64);
 
 /// Checks that the vault at its path is the one that was seen there before, or that somebody says
-/// that another one is right.
-pub(crate) fn check(context: &Context, locked: &LockedVault<'_>) -> Result<(), Failure> {
+/// that another one is right; tells whether it is known there already.
+pub(crate) fn check(context: &Context, locked: &LockedVault<'_>) -> Result<bool, Failure> {
     let path = context.vault_path()?;
-    let Some(seen) = Places::of(context).at(&path) else { return Ok(()) };
+    let Some(seen) = Places::of(context).at(&path) else { return Ok(false) };
+    if seen == hex(&locked.vault_id()) {
+        return Ok(true);
+    }
     // A pin that was given says which vault is meant; whether it is that one is found out later.
-    if seen == hex(&locked.vault_id()) || context.global.pin.is_some() {
-        return Ok(());
+    if context.global.pin.is_some() {
+        return Ok(false);
     }
     let fact = format!("{} is not the vault that was seen there before", path.display());
     if tty::is_there() {
         let pin = locked.pin();
         context.printer.note(format_args!("{fact}. The pin of this one is\n  {pin}"));
         if prompt::confirm("Is that the vault you mean?")? {
-            return Ok(());
+            return Ok(false);
         }
     }
     Err(Failure::new(Exit::Tampered, "other-vault", fact).hint(
@@ -46,11 +50,7 @@ pub(crate) fn check(context: &Context, locked: &LockedVault<'_>) -> Result<(), F
 pub(crate) fn remember(context: &Context, vault: &VaultId) {
     let places = Places::of(context);
     let Ok(path) = context.vault_path() else { return };
-    let id = hex(vault);
-    if places.at(&path).as_ref() == Some(&id) {
-        return;
-    }
-    if let (Some(file), Err(error)) = (&places.file, places.add(&path, &id)) {
+    if let (Some(file), Err(error)) = (&places.file, places.add(&path, &hex(vault))) {
         context.printer.warn(format_args!(
             "cannot write {}: {}; another vault in the place of this one would pass unnoticed",
             file.display(),
@@ -109,8 +109,4 @@ fn key(path: &Path) -> String {
         }
         text
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -26,10 +26,12 @@ pub(crate) fn with_proof<T>(
     let locked = LockedVault::find(&store, &context.random)?;
     let file = MemoryFile::of(context, &locked.vault_id());
     let remembered = file.load(locked.pin(), &context.printer);
-    places::check(context, &locked)?;
+    let known = places::check(context, &locked)?;
     let mut expect = Expect { remembered: remembered.clone(), ..Expect::default() };
     let (mut vault, by) = unlock::open(context, &locked, &mut expect, proof)?;
-    places::remember(context, &vault.id());
+    if !known {
+        places::remember(context, &vault.id());
+    }
     let done = work(&mut vault, &by);
     // A state that was accepted for this one run is not one to insist on from now on.
     let now = vault.remembered();
