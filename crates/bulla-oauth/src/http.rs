@@ -2,6 +2,7 @@
 
 mod agent;
 
+pub(crate) use agent::tls_fault;
 pub use agent::{Agent, AgentError, Roots};
 
 use crate::client::Client;
