@@ -81,7 +81,7 @@ pub struct Refresh<'a, G> {
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError<E> {
     /// The store fails.
-    #[error("{0}")]
+    #[error("the place where the grant is kept failed")]
     Store(E),
     /// Nobody consented yet.
     #[error("it was never authorised")]
@@ -153,7 +153,11 @@ impl<G: Grants> Refresh<'_, G> {
         self.refreshed()
     }
 
-    fn cached(&self, least: u64) -> Result<Option<Access>, RefreshError<G::Error>> {
+    /// The cached access token, if it has at least `least` seconds to live. Nobody is asked.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn cached(&self, least: u64) -> Result<Option<Access>, RefreshError<G::Error>> {
         let grant = self.load()?;
         let Life::Live(Details { access: Some(access), .. }) = &grant.life else { return Ok(None) };
         let enough = access.left(self.clock.now()).is_some_and(|left| left >= least.max(1));
