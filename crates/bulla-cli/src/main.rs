@@ -25,6 +25,7 @@ mod prompt;
 mod session;
 mod source;
 mod templates;
+mod tokens;
 mod tty;
 mod unlock;
 mod usage;
