@@ -21,7 +21,7 @@ const options = {
   accessTokenSeconds: 3600,
   refreshTokenSeconds: 14 * 86400,
   rotate: true, // a used refresh token is void, and who uses it again loses the whole grant
-  google: false, // refresh tokens as Google gives them: `access_type` and `prompt` decide
+  google: false, // refresh tokens as Google gives them: `access_type` and `prompt` decide, none on refresh
   ...JSON.parse(process.argv[3] ?? "{}"),
 };
 
@@ -154,11 +154,14 @@ server.use(async (ctx, next) => {
   if (fault?.delay) await paused(fault.delay);
   if (fault?.replaces) {
     const body = await bodyOf(ctx.req);
-    log(lineOf(ctx, new URLSearchParams(body), { fault: fault.name, status: fault.sends ?? null }));
+    log(lineOf(ctx, Object.fromEntries(new URLSearchParams(body)), { fault: fault.name, status: fault.sends ?? null }));
     ctx.respond = false;
     return breakAnswer(ctx.res, fault);
   }
   await next();
+  const params = ctx.oidc?.params ?? {};
+  // Google does not repeat what stays the same.
+  if (options.google && params.grant_type === "refresh_token") delete ctx.body?.refresh_token;
   const introspected = ctx.path === "/token/introspection" && ctx.body;
   if (introspected?.active && !introspected.sub) {
     // A token that a client got for itself names nobody, and a mail server has to know a mailbox.
@@ -170,7 +173,7 @@ server.use(async (ctx, next) => {
   }
   const lost = fault?.drop === "after";
   log(
-    lineOf(ctx, new URLSearchParams(ctx.oidc?.params ? Object.entries(ctx.oidc.params).filter(([, value]) => value) : []), {
+    lineOf(ctx, params, {
       fault: fault?.name ?? null,
       status: lost ? null : ctx.status,
       error: ctx.body?.error ?? null,
@@ -183,12 +186,12 @@ server.use(async (ctx, next) => {
   }
 });
 
-function lineOf(ctx, form, rest) {
+function lineOf(ctx, params, rest) {
   const basic = /^basic (.+)$/i.exec(ctx.get("authorization"))?.[1];
   return {
     request: `${ctx.method} ${ctx.path}`,
-    grant: form.get("grant_type"),
-    client: form.get("client_id") ?? (basic ? Buffer.from(basic, "base64").toString().split(":")[0] : null),
+    grant: params.grant_type ?? null,
+    client: params.client_id ?? (basic ? Buffer.from(basic, "base64").toString().split(":")[0] : null),
     ...rest,
   };
 }

@@ -8,31 +8,29 @@ export function faultsOf(file) {
   let version = "";
   let faults = [];
   return (path) => {
-    let now = "";
-    try {
-      const { ino, mtimeNs, size } = statSync(file, { bigint: true });
-      now = `${ino} ${mtimeNs} ${size}`;
-      if (now !== version) faults = [JSON.parse(readFileSync(file, "utf8"))].flat().map(named);
-    } catch (error) {
-      if (error.code !== "ENOENT") console.error(`faults.json is not used: ${error.message}`);
-      faults = [];
+    const now = statSync(file, { bigint: true, throwIfNoEntry: false });
+    const identity = now ? `${now.ino} ${now.mtimeNs} ${now.size}` : "";
+    if (identity !== version) {
+      // What is wrong in it is thrown, and makes answers of status 500: nobody shall miss it.
+      faults = now ? [JSON.parse(readFileSync(file, "utf8"))].flat().map(named) : [];
+      version = identity;
     }
-    version = now;
     const fault = faults.find((each) => each.count > 0 && (each.path === "*" || each.path === path));
     if (fault) fault.count -= 1;
     return fault;
   };
 }
 
-const KNOWN = new Set(
-  "path count delay delay_after status type headers body redirect drop huge trickle merge remove".split(" "),
-);
+// These make an answer of their own.
+const ANSWERS = ["status", "type", "headers", "body", "redirect", "huge", "trickle"];
+const KNOWN = new Set(["path", "count", "delay", "delay_after", "drop", "merge", "remove", ...ANSWERS]);
 
 function named(fault) {
   for (const key of Object.keys(fault)) if (!KNOWN.has(key)) throw new Error(`there is no fault "${key}"`);
-  const { path = "/token", count = 1, status, redirect, huge, trickle, drop } = fault;
+  const { path = "/token", count = 1, drop } = fault;
   const before = drop === "before";
-  const sends = before ? undefined : (status ?? (redirect ? 302 : huge || trickle ? 200 : undefined));
+  const answers = ANSWERS.some((key) => key in fault);
+  const sends = before || !answers ? undefined : (fault.status ?? (fault.redirect ? 302 : 200));
   const name = before
     ? "drop before"
     : drop === "after"
@@ -43,7 +41,7 @@ function named(fault) {
 }
 
 // Answers with what FAULT says instead of an answer of the server.
-export async function breakAnswer(response, fault) {
+export function breakAnswer(response, fault) {
   if (fault.sends === undefined) return response.destroy();
   const headers = { "Content-Type": fault.type ?? "application/json", ...fault.headers };
   if (fault.redirect) headers.Location = fault.redirect;

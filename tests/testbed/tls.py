@@ -35,4 +35,6 @@ LOOPBACK = "DNS:localhost,IP:127.0.0.1"
 
 
 def openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", "req", "-x509", *map(str, arguments)], check=True, capture_output=True)
+    done = subprocess.run(["openssl", "req", "-x509", *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"openssl failed: {done.stderr}")
