@@ -61,7 +61,7 @@ impl Grants for VaultGrants<'_> {
 
 impl VaultGrants<'_> {
     fn try_store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
-        let mut batch = self.vault.write(self.context.stamp(Some("token")))?;
+        let mut batch = self.vault.write(self.context.stamp(Some("token renewed")))?;
         let found = batch.find(self.name)?;
         let Some(bulla_vault::State::Live(mut entry)) = found.map(|version| version.state) else {
             let fact = "the mailbox was removed while its token was being renewed";
