@@ -43,6 +43,8 @@ pub(crate) const USER: &str = "user";
 pub(crate) const GRANT_TYPE: &str = "grant-type";
 pub(crate) const CLIENT_CREDENTIALS: &str = "client-credentials";
 pub(crate) const SERVERS: [&str; 3] = ["imap", "pop3", "smtp"];
+/// The secret field of a client.
+pub(crate) const CLIENT_SECRET: &str = "client-secret";
 /// The secret field of a mailbox.
 pub(crate) const REFRESH_TOKEN: &str = "refresh-token";
 
@@ -194,7 +196,7 @@ impl Registration {
             Failure::new(Exit::Missing, "missing-field", format!("`{name}` has no client-id"))
                 .hint(format_args!("`bulla set {name} --public client-id=...` sets it"))
         })?;
-        let secret = FieldName::new("client-secret").expect("the name is ours");
+        let secret = FieldName::new(CLIENT_SECRET).expect("the name is ours");
         let secret = entry.field(&secret).map(|field| field.value.expose());
         let secret = secret.filter(|secret| !secret.is_empty());
         let secret = secret.map(bulla_oauth::Secret::copied_from);

@@ -125,6 +125,9 @@ pub(crate) enum Command {
     /// Grants that open mailboxes, and the tokens that come of them
     #[command(subcommand)]
     Mailbox(cmd::mailbox::MailboxCommand),
+    /// For Genesys E-mail Server
+    #[command(subcommand)]
+    Genesys(cmd::genesys::GenesysCommand),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

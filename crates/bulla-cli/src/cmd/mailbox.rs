@@ -3,6 +3,7 @@
 mod add;
 mod authorize;
 mod revoke;
+mod rotate;
 mod status;
 mod token;
 mod verify;
@@ -32,6 +33,8 @@ pub(crate) enum MailboxCommand {
     Verify(verify::VerifyArgs),
     /// Withdraw a grant at the provider
     Revoke(revoke::RevokeArgs),
+    /// Replace the secret of an OAuth client, step by step
+    RotateClient(rotate::RotateArgs),
 }
 
 /// What every way to the network takes.
@@ -56,6 +59,7 @@ pub(crate) fn run(context: &Context, command: MailboxCommand) -> Done {
         MailboxCommand::Status(args) => status::run(context, &args),
         MailboxCommand::Verify(args) => verify::run(context, &args),
         MailboxCommand::Revoke(args) => revoke::run(context, &args),
+        MailboxCommand::RotateClient(args) => rotate::run(context, &args),
     }
 }
 
