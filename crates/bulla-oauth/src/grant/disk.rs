@@ -251,6 +251,20 @@ mod tests {
         assert!(again.encode().same_as(&bytes));
     }
 
+    /// The bytes of [`full`], put together by hand from docs/format.md.
+    const FULL: &str = "\
+        d1125fb9574052e5ed3ad00508f15d2a03070d696e76616c69645f6772616e740001026e6f000105\
+        02066f70656e69641868747470733a2f2f6d61696c2e676f6f676c652e636f6d2f010d6140657861\
+        6d706c652e636f6d01fc803bb16a01fcac3cb16a01fc0076ba6a012368747470733a2f2f6f617574\
+        68322e676f6f676c65617069732e636f6d2f746f6b656e0106796132392e78fcac3cb16a01fcbc4a\
+        b16a01030d696e76616c69645f6772616e740001026e6f00";
+
+    #[test]
+    fn a_state_lies_as_the_format_says() {
+        let hex: String = full().encode().expose().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, FULL);
+    }
+
     #[test]
     fn a_state_of_another_refresh_token_says_nothing() {
         let bytes = full().encode();
