@@ -44,9 +44,10 @@ bulla/identity in the XDG config folder, and then a question on the terminal.
 Exit codes:
   0  done                                   5    the vault is damaged, or was tampered with
   1  failed                                 6    a conflict with what is there, or busy
-  2  the command line makes no sense        8    a person has to act
-  3  locked, or the wrong key               9    findings
-  4  an entry, field or file is missing     130  Ctrl-C";
+  2  the command line makes no sense        7    the remote side failed for now
+  3  locked, or the wrong key               8    a person has to act
+  4  an entry, field or file is missing     9    findings
+                                            130  Ctrl-C";
 
 /// Options that every command takes.
 #[derive(Clone, Default, clap::Args)]
@@ -121,6 +122,12 @@ pub(crate) enum Command {
     Diff(cmd::diff::DiffArgs),
     /// List what templates ask for; needs no key
     Refs(cmd::refs::RefsArgs),
+    /// Grants that open mailboxes, and the tokens that come of them
+    #[command(subcommand)]
+    Mailbox(cmd::mailbox::MailboxCommand),
+    /// For Genesys E-mail Server
+    #[command(subcommand)]
+    Genesys(cmd::genesys::GenesysCommand),
     /// Take entries in from a file of another program
     Import(cmd::import::ImportArgs),
     /// Write every entry in clear, as lines of JSON

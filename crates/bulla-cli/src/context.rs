@@ -60,6 +60,11 @@ impl Context {
         Self { global, printer, random: self.random, own: Some(Own { passphrase, state }) }
     }
 
+    /// Whether this run is to touch nothing that the user has.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The passphrase of a vault of its own.
     pub(crate) fn own_passphrase(&self) -> Option<&Secret> {
         self.own.as_ref().map(|own| &own.passphrase)

@@ -1,5 +1,7 @@
 //! What each error of the libraries means for the user: exit code, stable name, and the way out.
 
+mod oauth;
+
 use bulla_vault::store::StoreError;
 use bulla_vault::{InvalidName, OpenError, ReadError, SealError, SlotError, WriteError};
 

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod args;
 mod cmd;
 mod context;
@@ -24,6 +25,7 @@ mod prompt;
 mod session;
 mod source;
 mod templates;
+mod tokens;
 mod tty;
 mod unlock;
 mod usage;

@@ -55,6 +55,11 @@ impl Printer {
         }
     }
 
+    /// Tells somebody on stderr what to do now, without which nothing goes on.
+    pub(crate) fn instruct(&self, text: impl Display) {
+        let _ = writeln!(io::stderr(), "{}", escaped(&text.to_string()));
+    }
+
     /// Tells something on stderr that the user should look into.
     pub(crate) fn warn(&self, text: impl Display) {
         let _ = writeln!(io::stderr(), "warning: {}", escaped(&text.to_string()));

@@ -6,9 +6,14 @@ use std::collections::BTreeSet;
 use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 
+use crate::tokens::{TokenField, Tokens};
+
 /// Answers references from one snapshot of a vault.
 pub(crate) struct VaultSource<'v> {
     snapshot: &'v Snapshot<'v>,
+    /// Access tokens that were got before; without them, a reference to one is answered with nothing,
+    /// for those who want to know only that there is a mailbox.
+    tokens: Option<Tokens>,
     /// What was answered with a public field.
     public: RefCell<BTreeSet<Reference>>,
     names: OnceCell<Vec<String>>,
@@ -23,8 +28,14 @@ const HELPED: usize = 20;
 const LOOKED_AT: usize = 20_000;
 
 impl<'v> VaultSource<'v> {
-    pub(crate) fn new(snapshot: &'v Snapshot<'v>) -> Self {
-        Self { snapshot, public: RefCell::default(), names: OnceCell::new(), helped: Cell::new(0) }
+    pub(crate) fn new(snapshot: &'v Snapshot<'v>, tokens: Option<Tokens>) -> Self {
+        Self {
+            snapshot,
+            tokens,
+            public: RefCell::default(),
+            names: OnceCell::new(),
+            helped: Cell::new(0),
+        }
     }
 
     /// Whether the answer to a reference was a public field.
@@ -34,9 +45,6 @@ impl<'v> VaultSource<'v> {
 
     /// The answer to one reference, with the version of the entry that was found for it.
     fn answer(&self, reference: &Reference, found: Option<&Version>) -> Answer {
-        if matches!(reference.pin(), Some(pin) if !matches!(pin, Pin::Version(_))) {
-            return failed(FailureKind::Failed, "a least life is for tokens only");
-        }
         let Some(found) = found else { return self.missing(reference) };
         let entry = match &found.state {
             State::Live(entry) => entry,
@@ -45,6 +53,22 @@ impl<'v> VaultSource<'v> {
             }
             State::Removed { moved_to: None } => return self.missing_entry(reference.entry()),
         };
+        match (TokenField::of(entry, reference.field()), reference.pin(), &self.tokens) {
+            (None, Some(Pin::Life(_)), _) => {
+                return failed(FailureKind::Failed, "a least life is for tokens only");
+            }
+            (Some(_), Some(Pin::Version(_)), _) => {
+                return failed(FailureKind::Failed, "a token has no versions");
+            }
+            (Some(field), _, Some(tokens)) => {
+                return tokens.answer(field, reference, found.version);
+            }
+            (Some(_), _, None) => {
+                let secret = bulla_resolve::Secret::new(Vec::new());
+                return Answer::Value { secret, version: found.version };
+            }
+            (None, ..) => {}
+        }
         let field = FieldName::new(reference.field()).ok().and_then(|name| entry.field(&name));
         match field {
             Some(field) => {

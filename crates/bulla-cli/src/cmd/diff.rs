@@ -14,6 +14,7 @@ use crate::printer::escaped;
 use crate::session::with_vault;
 use crate::source::VaultSource;
 use crate::templates::{Job, look_at};
+use crate::tokens::Tokens;
 
 #[derive(clap::Args)]
 pub(crate) struct DiffArgs {
@@ -90,7 +91,11 @@ fn diffs(context: &Context, pairs: &[Pair<'_>], allow: &[Rule]) -> Result<Vec<Di
     if pairs.iter().all(|pair| pair.template.closure().is_empty()) {
         return compare(context, pairs, allow, &Nothing);
     }
-    with_vault(context, |vault| compare(context, pairs, allow, &VaultSource::new(&vault.read()?)))
+    with_vault(context, |vault| {
+        let templates = pairs.iter().map(|pair| &pair.template);
+        let tokens = Tokens::fetch(context, vault, templates)?;
+        compare(context, pairs, allow, &VaultSource::new(&vault.read()?, Some(tokens)))
+    })
 }
 
 fn compare(

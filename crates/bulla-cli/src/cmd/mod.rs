@@ -9,6 +9,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fsck;
+pub(crate) mod genesys;
 pub(crate) mod get;
 pub(crate) mod identity;
 pub(crate) mod import;
@@ -16,6 +17,7 @@ pub(crate) mod init;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod mailbox;
 pub(crate) mod mv;
 pub(crate) mod passwd;
 pub(crate) mod refs;
@@ -63,6 +65,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Check(args) => check::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
         Command::Refs(args) => refs::run(context, &args),
+        Command::Mailbox(command) => mailbox::run(context, command),
+        Command::Genesys(command) => genesys::run(context, command),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Backup(command) => backup::run(context, command),

@@ -20,6 +20,7 @@ use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
 use crate::templates::{Job, walk};
+use crate::tokens::Tokens;
 
 mod check;
 mod write;
@@ -159,9 +160,10 @@ pub(crate) fn render_watched(
         bulla_resolve::render(templates, &Nothing, allow)
     } else {
         with_vault(context, |vault| {
+            let tokens = Tokens::fetch(context, vault, templates.iter())?;
             let snapshot = vault.read()?;
-            let source =
-                Watched { source: VaultSource::new(&snapshot), watch: RefCell::new(watch) };
+            let source = VaultSource::new(&snapshot, Some(tokens));
+            let source = Watched { source, watch: RefCell::new(watch) };
             Ok(bulla_resolve::render(templates, &source, allow))
         })
         .map_err(|failure| vec![failure])?

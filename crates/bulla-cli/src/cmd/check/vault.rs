@@ -21,7 +21,7 @@ pub(super) fn findings(
         let snapshot = vault.read()?;
         let wanted: BTreeSet<_> = uses.iter().flat_map(|(_, used)| of(used)).cloned().collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
-        let answers = VaultSource::new(&snapshot).resolve(&wanted);
+        let answers = VaultSource::new(&snapshot, None).resolve(&wanted);
         let answers: BTreeMap<_, _> = wanted.iter().zip(answers).collect();
         let mut findings = Vec::new();
         for (file, used) in &uses {

@@ -1,0 +1,146 @@
+//! The vault as the place where grants are kept.
+
+use std::time::Duration;
+
+use bulla_oauth::{Clock, Grant, Grants, SCHEMA};
+use bulla_vault::store::Lock;
+use bulla_vault::{Entry, EntryName, Field, FieldName, TokenState, Vault, WriteError};
+
+use super::REFRESH_TOKEN;
+use crate::cmd::target::find_live;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// The grant of one mailbox in a vault.
+pub(crate) struct VaultGrants<'v> {
+    pub(crate) context: &'v Context,
+    pub(crate) vault: &'v Vault<'v>,
+    pub(crate) name: &'v EntryName,
+}
+
+/// How long it is tried to write what a provider gave, and how often. Whoever is told that the disk
+/// is full has that long to make room.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl Grants for VaultGrants<'_> {
+    type Error = Failure;
+    type Lock<'g>
+        = Box<dyn Lock + 'g>
+    where
+        Self: 'g;
+
+    fn lock(&self) -> Result<Self::Lock<'_>, Failure> {
+        Ok(self.vault.lock(self.name)?)
+    }
+
+    fn load(&self) -> Result<Grant, Failure> {
+        let found = find_live(&self.vault.read()?, self.name, None)?;
+        grant(self.name, found.live().expect("only entries that are there are found"))
+    }
+
+    fn store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
+        for tries in 0.. {
+            let Err(failure) = self.try_store(grant, seen) else { return Ok(()) };
+            let passing = ["busy", "disk-full"].contains(&failure.code);
+            if !passing || tries == TRIES {
+                return Err(failure.about(self.name));
+            }
+            if tries == 0 {
+                let fact = &failure.fact;
+                self.context.printer.warn(format_args!(
+                    "the state of {} cannot be written yet, and is kept in memory until it can: {fact}",
+                    self.name
+                ));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        unreachable!("the loop ends by itself")
+    }
+}
+
+impl VaultGrants<'_> {
+    fn try_store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
+        let mut batch = self.vault.write(self.context.stamp(Some("token renewed")))?;
+        let found = batch.find(self.name)?;
+        let Some(bulla_vault::State::Live(mut entry)) = found.map(|version| version.state) else {
+            let fact = "the mailbox was removed while its token was being renewed";
+            return Err(Failure::new(Exit::Conflict, "removed", fact));
+        };
+        // A token that somebody put in meanwhile is newer than ours.
+        if same(refresh_token(&entry).as_ref(), seen) {
+            put(&mut entry, grant.refresh.as_ref())?;
+        }
+        entry.set_token_state(Some(state(grant)));
+        batch.overwrite(self.name, entry)?;
+        Ok(batch.commit()?)
+    }
+}
+
+/// The grant in an entry.
+pub(crate) fn grant(name: &EntryName, entry: &Entry) -> Result<Grant, Failure> {
+    let refresh = refresh_token(entry);
+    let Some(TokenState { schema, bytes }) = entry.token_state() else {
+        return Ok(Grant::new(refresh));
+    };
+    let bytes = bulla_oauth::Secret::copied_from(bytes.expose());
+    Grant::decode(refresh, *schema, &bytes).map_err(|error| {
+        Failure::new(Exit::Failed, "token-state", error)
+            .about(name)
+            .hint("install a newer bulla; `bulla mailbox authorize` makes a new state")
+    })
+}
+
+/// The state of a grant as the vault keeps it.
+pub(crate) fn state(grant: &Grant) -> TokenState {
+    let bytes = bulla_vault::Secret::copied_from(grant.encode().expose());
+    TokenState { schema: SCHEMA, bytes }
+}
+
+/// Puts a refresh token into an entry, or takes none away.
+pub(crate) fn put(
+    entry: &mut Entry,
+    refresh: Option<&bulla_oauth::Secret>,
+) -> Result<(), WriteError> {
+    let Some(refresh) = refresh else { return Ok(()) };
+    let value = bulla_vault::Secret::copied_from(refresh.expose());
+    entry.set(Field { name: refresh_field(), value, public: false, expires: None })?;
+    Ok(())
+}
+
+/// The refresh token in an entry.
+pub(crate) fn refresh_token(entry: &Entry) -> Option<bulla_oauth::Secret> {
+    let value = entry.field(&refresh_field())?.value.expose();
+    (!value.is_empty()).then(|| bulla_oauth::Secret::copied_from(value))
+}
+
+fn refresh_field() -> FieldName {
+    FieldName::new(REFRESH_TOKEN).expect("the name is ours")
+}
+
+fn same(a: Option<&bulla_oauth::Secret>, b: Option<&bulla_oauth::Secret>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.same_as(b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// The system's clock.
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn jitter(&self) -> f64 {
+        // Processes that were started together differ in this, and nothing secret hangs on it.
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        f64::from(since.map_or(0, |since| since.subsec_nanos()) % 1000) / 1000.0
+    }
+}

@@ -1,0 +1,61 @@
+//! The way to providers and mail servers, made when it is needed: reading the system's certificates
+//! takes longer than everything else that a cached token needs.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use bulla_oauth::{Agent, AgentError, Http, HttpError, Request, Response, Roots};
+
+use crate::failure::{Exit, Failure};
+
+/// The network, with the certificate authorities that are believed on it.
+pub(crate) struct Network {
+    /// A file of certificates to believe instead of the system's.
+    ca: Option<PathBuf>,
+    made: OnceCell<(Agent, Roots)>,
+    /// Nothing is to be asked.
+    off: bool,
+}
+
+impl Network {
+    pub(crate) fn new(ca: Option<PathBuf>) -> Self {
+        Self { ca, made: OnceCell::new(), off: false }
+    }
+
+    /// No network, for what is to be told from the vault alone.
+    pub(crate) fn none() -> Self {
+        Self { ca: None, made: OnceCell::new(), off: true }
+    }
+
+    /// Makes it, so that what is wrong with it is told as what it is.
+    pub(crate) fn ready(&self) -> Result<&Roots, Failure> {
+        if self.off {
+            return Err(Failure::new(Exit::RemoteFailed, "offline", "nobody is asked"));
+        }
+        self.made().map(|(_, roots)| roots).map_err(|error| {
+            let hint = match &error {
+                AgentError::NoRoots => "install the package ca-certificates, or give --ca FILE",
+                _ => "--ca names a file with certificates in PEM form",
+            };
+            Failure::new(Exit::Failed, "certificates", error).hint(hint)
+        })
+    }
+
+    fn made(&self) -> Result<&(Agent, Roots), AgentError> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let roots = match &self.ca {
+            Some(file) => Roots::of_file(file)?,
+            None => Roots::of_system()?,
+        };
+        Ok(self.made.get_or_init(|| (Agent::new(&roots), roots)))
+    }
+}
+
+impl Http for Network {
+    fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
+        let made = self.made().map_err(|error| HttpError::NotSent(error.to_string()))?;
+        made.0.send(request)
+    }
+}

@@ -1,0 +1,153 @@
+//! `bulla mailbox add`: takes in a refresh token that was got elsewhere.
+
+use std::path::PathBuf;
+
+use bulla_oauth::{Grant, Protocol};
+use bulla_vault::{Entry, Field, FieldName, Kind, State};
+
+use super::{NetworkArgs, opens};
+use crate::account::{
+    Account, CLIENT, CLIENT_CREDENTIALS, GRANT_TYPE, Registration, USER, VaultGrants, mailbox_name,
+    put,
+};
+use crate::args::NoSecrets;
+use crate::cmd::Done;
+use crate::cmd::target::entry_name;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::input::{self, From};
+use crate::session::with_vault;
+
+#[derive(clap::Args)]
+pub(crate) struct AddArgs {
+    /// The address of the mailbox
+    address: String,
+
+    #[command(flatten)]
+    nothing_more: NoSecrets,
+
+    /// The entry of the OAuth client that the token was issued to
+    #[arg(long, value_name = "ENTRY")]
+    client: String,
+    /// Read the refresh token from this file, exactly as it is
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
+    /// The client opens the mailbox by itself (client credentials); there is no refresh token
+    #[arg(long, conflicts_with = "from_file")]
+    app_only: bool,
+    #[command(flatten)]
+    mailbox: MailboxArgs,
+    /// Store it without having tried it
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// What is remembered of a mailbox beside its grant.
+#[derive(clap::Args)]
+pub(crate) struct MailboxArgs {
+    /// The user name at the mail server, if it is not the address
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Where its mail is read, as imaps://HOST:PORT, or imap://HOST:PORT with STARTTLS
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) imap: Option<String>,
+    /// Where its mail is read by POP3, as pop3s://HOST:PORT
+    #[arg(long, value_name = "SERVER")]
+    pop3: Option<String>,
+    /// Where its mail is sent, as smtp://HOST:PORT, or smtps://HOST:PORT without STARTTLS
+    #[arg(long, value_name = "SERVER")]
+    smtp: Option<String>,
+}
+
+impl MailboxArgs {
+    /// The public fields that these make, with the client.
+    pub(crate) fn fields(&self, client: &Registration) -> Vec<(&'static str, String)> {
+        let given =
+            [(USER, &self.user), ("imap", &self.imap), ("pop3", &self.pop3), ("smtp", &self.smtp)];
+        let given = given.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
+        given.chain([(CLIENT, client.name.to_string())]).collect()
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
+    if !args.nothing_more.surplus.is_empty() {
+        return Err(Failure::usage("a token is never given as an argument")
+            .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: revoke it"));
+    }
+    let (name, client) = (mailbox_name(&args.address)?, entry_name(&args.client)?);
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let client = Registration::find(context, &vault.read()?, &client, &network)?;
+        let refresh = match args.app_only {
+            true => None,
+            false => {
+                let from = args.from_file.as_deref().map_or(From::Whatever, From::File);
+                Some(input::value(context, &format!("refresh token of {}", args.address), from)?)
+            }
+        };
+        let refresh = refresh.map(|secret| bulla_oauth::Secret::copied_from(secret.expose()));
+        let mut fields = args.mailbox.fields(&client);
+        if args.app_only {
+            fields.push((GRANT_TYPE, CLIENT_CREDENTIALS.to_owned()));
+        }
+        let mut batch = vault.write(context.stamp(Some("added")))?;
+        let there = batch.find(&name)?.map(|version| version.state);
+        let mut entry = match there {
+            Some(State::Live(entry)) => entry,
+            _ => Entry::new(Kind::Mailbox),
+        };
+        if let Some(refresh) = &refresh
+            && let Some(old) =
+                entry.field(&FieldName::new(crate::account::REFRESH_TOKEN).expect("ours"))
+            && old.value.expose() != refresh.expose()
+        {
+            let fact = format!("`{name}` has another refresh token already");
+            return Err(Failure::new(Exit::Conflict, "exists", fact)
+                .hint("`bulla mailbox status` shows whether it works; `bulla set` replaces it all the same"));
+        }
+        put(&mut entry, refresh.as_ref())?;
+        set_public(&mut entry, &fields)?;
+        let version = batch.put(&name, entry, None)?;
+        batch.commit()?;
+        context.printer.note(format_args!("{name} is at version {version}"));
+        if args.no_verify {
+            return Ok(Exit::Done);
+        }
+        let account = Account::find(context, &vault.read()?, &name, &network)?;
+        let grants = VaultGrants { context, vault, name: &name };
+        network.ready()?;
+        let kept = |failure: Failure| {
+            failure.about(&account.address).hint("the token is in the vault as it was given")
+        };
+        let access = account.refresh(&grants, &network).probe().map_err(|e| kept(e.into()))?;
+        let grant: Grant = bulla_oauth::Grants::load(&grants)?;
+        if account.servers.iter().any(|server| server.protocol == Protocol::Imap) {
+            let details = grant.life.details();
+            opens(&account, Protocol::Imap, &access.token, details, Default::default(), &network)
+                .map_err(kept)?;
+            context.printer.note(format_args!("{} opens", account.address));
+        } else {
+            context.printer.note("the token works; no IMAP server is known to try it with");
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// Sets public fields of an entry.
+pub(crate) fn set_public(
+    entry: &mut Entry,
+    fields: &[(&'static str, String)],
+) -> Result<(), Failure> {
+    for (name, text) in fields {
+        let field = Field {
+            name: FieldName::new(name).expect("the names are ours"),
+            value: bulla_vault::Secret::copied_from(text.as_bytes()),
+            public: true,
+            expires: None,
+        };
+        entry.set(field).map_err(bulla_vault::WriteError::from)?;
+    }
+    Ok(())
+}

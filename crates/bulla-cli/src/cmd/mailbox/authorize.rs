@@ -1,0 +1,325 @@
+//! `bulla mailbox authorize`: has the owner of a mailbox consent, proves that the right one did, and
+//! only then keeps the grant.
+
+use std::time::Duration;
+
+use bulla_oauth::{Authorization, Browser, DeviceCode, Grant, Loopback, Protocol, Secret, Tokens};
+use bulla_vault::{Entry, EntryName, Kind, State, Vault};
+use serde_json::json;
+
+use super::add::{MailboxArgs, set_public};
+use super::token::life;
+use super::{NetworkArgs, local_reason, missing_scope, opens};
+use crate::account::{
+    Account, CLIENT, Network, Registration, WallClock, address_of, grant, mailbox_name, put,
+    refresh_token, servers, state, text,
+};
+use crate::cmd::Done;
+use crate::cmd::target::entry_name;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::prompt;
+use crate::session::with_vault;
+use crate::tty;
+
+#[derive(clap::Args)]
+pub(crate) struct AuthorizeArgs {
+    /// The addresses of mailboxes
+    #[arg(required_unless_present = "all_missing")]
+    addresses: Vec<String>,
+    /// The entry of the OAuth client [default: what the mailbox says]
+    #[arg(long, value_name = "ENTRY")]
+    client: Option<String>,
+    /// Every mailbox in the vault that has no working grant
+    #[arg(long, conflicts_with = "addresses")]
+    all_missing: bool,
+    /// Paste the address that the browser ends at, where it runs on another machine
+    #[arg(long, conflicts_with = "device")]
+    paste: bool,
+    /// Type a code into a browser anywhere, where the provider offers that
+    #[arg(long)]
+    device: bool,
+    /// Keep the grant without having opened the mailbox
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    mailbox: MailboxArgs,
+    /// How long to wait for the browser
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = life)]
+    timeout: u64,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let names = match args.all_missing {
+            true => missing(vault)?,
+            false => {
+                args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?
+            }
+        };
+        if names.is_empty() {
+            context.printer.note("every mailbox has a grant that works, as far as is known");
+        }
+        let mut ends = Vec::new();
+        for name in &names {
+            // One that fails does not keep the others waiting.
+            match one(context, vault, args, name, &network) {
+                Ok(()) => ends.push(Exit::Done),
+                Err(failure) if names.len() == 1 => return Err(failure.about(address_of(name))),
+                Err(failure) => {
+                    ends.push(failure.exit);
+                    context.printer.failure(&failure.about(address_of(name)));
+                }
+            }
+        }
+        Ok(Exit::worst(ends.into_iter().filter(|end| *end != Exit::Done)))
+    })
+}
+
+/// The mailboxes whose grant is missing or does not work any more.
+fn missing(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
+    let mut names = Vec::new();
+    vault.read()?.each::<Failure>(&mut |version| {
+        if let Some(entry) = version.live()
+            && entry.kind() == Kind::Mailbox
+            && text(entry, crate::account::GRANT_TYPE).is_none()
+        {
+            let grant = grant(&version.name, entry)?;
+            let dead = matches!(
+                grant.life,
+                bulla_oauth::Life::NeedsPerson { .. } | bulla_oauth::Life::Revoked { .. }
+            );
+            if dead || grant.refresh.is_none() {
+                names.push(version.name);
+            }
+        }
+        Ok(())
+    })?;
+    names.sort();
+    Ok(names)
+}
+
+fn one(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &AuthorizeArgs,
+    name: &EntryName,
+    network: &Network,
+) -> Result<(), Failure> {
+    let account = account(context, vault, args, name, network)?;
+    let has_imap = account.servers.iter().any(|server| server.protocol == Protocol::Imap);
+    if !has_imap && !args.no_verify {
+        let fact = "nobody knows the IMAP server of the mailbox, so the grant could not be tried";
+        return Err(Failure::new(Exit::Usage, "no-server", fact)
+            .hint("--imap imaps://HOST says where it is; --no-verify keeps the grant untried"));
+    }
+    network.ready()?;
+    let (tokens, browser) = consent(context, args, &account, network)?;
+    let done = keep(context, vault, args, &account, tokens, network);
+    if let Some(browser) = browser {
+        match &done {
+            Ok(_) => browser.show(
+                true,
+                "Authorised",
+                &format!("{} can be used from now on. You can close this window.", account.address),
+            ),
+            Err(failure) => browser.show(
+                false,
+                "Not authorised",
+                &format!("{}. Nothing was changed; the terminal says more.", failure.fact),
+            ),
+        }
+    }
+    let version = done?;
+    if context.printer.json {
+        return context.printer.value(
+            &json!({"entry": name.as_str(), "address": account.address, "version": version}),
+        );
+    }
+    let how = if args.no_verify { "" } else { ", and its mailbox opens" };
+    context.printer.note(format_args!("{} is authorised{how}", account.address));
+    Ok(())
+}
+
+/// The mailbox as it is in the vault, or as it will be.
+fn account(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &AuthorizeArgs,
+    name: &EntryName,
+    network: &Network,
+) -> Result<Account, Failure> {
+    let snapshot = vault.read()?;
+    let found = snapshot.find(name)?;
+    let there = found.as_ref().and_then(|version| version.live());
+    if let Some(entry) = there.filter(|entry| entry.kind() != Kind::Mailbox) {
+        let fact = format!("`{name}` is a {}", entry.kind().as_str());
+        return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
+    }
+    let told = args.client.clone().or_else(|| text(there?, CLIENT));
+    let Some(client) = told else {
+        if there.is_some() {
+            return Account::find(context, &snapshot, name, network);
+        }
+        let fact = "nobody knows which OAuth client this mailbox is for";
+        return Err(Failure::new(Exit::Usage, "which-client", fact)
+            .hint("--client ENTRY says so; `bulla import client_secret_*.json` makes one"));
+    };
+    let registration = Registration::find(context, &snapshot, &entry_name(&client)?, network)?;
+    let fields = args.mailbox.fields(&registration);
+    let given = |field: &str| {
+        let given = fields.iter().find(|(name, _)| *name == field).map(|(_, text)| text.clone());
+        given.or_else(|| text(there?, field))
+    };
+    let address = address_of(name).to_owned();
+    Ok(Account {
+        name: name.clone(),
+        user: given(crate::account::USER).unwrap_or_else(|| address.clone()),
+        servers: servers(&registration.provider, name, given)?,
+        address,
+        grant_type: bulla_oauth::GrantType::RefreshToken,
+        registration,
+    })
+}
+
+/// Gets tokens by the owner's consent, and the browser that waits for what comes of it.
+fn consent(
+    context: &Context,
+    args: &AuthorizeArgs,
+    account: &Account,
+    network: &Network,
+) -> Result<(Tokens, Option<Browser>), Failure> {
+    let Registration { client, provider, .. } = &account.registration;
+    let scopes = scopes(account);
+    if args.device {
+        let code = DeviceCode::ask(provider, client, &scopes, network, &WallClock)?;
+        let uri = code.complete_uri.as_ref().unwrap_or(&code.verification_uri);
+        context.printer.instruct(format_args!(
+            "On any machine, open {uri}\nsign in as {} and enter the code {}",
+            account.address, code.user_code
+        ));
+        let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
+        return Ok((tokens, None));
+    }
+    let loopback = Loopback::open().map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            "no-port",
+            format!("no port could be opened on this machine: {error}"),
+        )
+        .hint("--paste and --device do without one")
+    })?;
+    let redirect = provider.redirect(loopback.port());
+    let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
+    let exchange = |attempt: Authorization, code: &Secret| {
+        Ok::<_, Failure>(attempt.exchange(code, client, &provider.token_endpoint, network)?)
+    };
+    context.printer.instruct(format_args!(
+        "Open this address in a browser, and sign in as {}:\n\n{}\n",
+        account.address,
+        attempt.url()
+    ));
+    if args.paste {
+        drop(loopback);
+        let code = attempt.pasted(&pasted(context)?)?;
+        return Ok((exchange(attempt, &code)?, None));
+    }
+    let (code, browser) = loopback.wait(&attempt, Duration::from_secs(args.timeout))?;
+    let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
+    match tokens {
+        Ok(tokens) => Ok((tokens, Some(browser))),
+        Err(failure) => {
+            let text = format!("{}. Nothing was changed; the terminal says more.", failure.fact);
+            browser.show(false, "Not authorised", &text);
+            Err(failure)
+        }
+    }
+}
+
+/// What is asked for: the mail, and who it is that consents.
+fn scopes(account: &Account) -> Vec<String> {
+    let identity = ["openid", "email"].into_iter().map(str::to_owned);
+    identity.chain(account.registration.provider.scopes.iter().cloned()).collect()
+}
+
+/// The address that the browser ended at, from a person or a pipe. It holds a code that works once.
+fn pasted(context: &Context) -> Result<String, Failure> {
+    let text = if tty::is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        context.printer.instruct(
+            "When the browser cannot open a page at 127.0.0.1 or localhost, that is the right one.",
+        );
+        prompt::line("Paste its whole address here: ")?
+    } else {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
+        line
+    };
+    if text.trim().is_empty() {
+        return Err(Failure::new(Exit::Usage, "no-input", "no address was pasted"));
+    }
+    Ok(text)
+}
+
+/// Compares what was granted with what was asked for, opens the mailbox, and writes the grant.
+fn keep(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &AuthorizeArgs,
+    account: &Account,
+    tokens: Tokens,
+    network: &Network,
+) -> Result<u64, Failure> {
+    let requested = scopes(account);
+    let endpoint = &account.registration.provider.token_endpoint;
+    let now = context.now();
+    if let Some(granted) = &tokens.scope {
+        let granted: Vec<_> = granted.split_ascii_whitespace().map(str::to_owned).collect();
+        if let Some(missing) = missing_scope(account, &granted) {
+            let fact = format!("the scope {missing} was not granted");
+            return Err(Failure::new(Exit::NeedsPerson, "scope-missing", fact)
+                .hint("nothing was changed; authorise again, and leave that box ticked"));
+        }
+    }
+    let access = tokens.access.duplicate();
+    // Nobody else refreshes the old grant while the new one takes its place.
+    let _lock = vault.lock(&account.name)?;
+    let before = vault.read()?.find(&account.name)?;
+    let before = match before.as_ref().and_then(|version| version.live()) {
+        // A state that cannot be read is replaced by one that can.
+        Some(entry) => {
+            grant(&account.name, entry).unwrap_or_else(|_| Grant::new(refresh_token(entry)))
+        }
+        None => Grant::new(None),
+    };
+    let granted = before.authorized(tokens, &requested, endpoint, now)?;
+    let details = granted.life.details().expect("it was just authorised");
+    // At Microsoft and elsewhere one account may open another's mailbox; then the server decides.
+    let shared =
+        account.user != account.address || account.registration.provider.app_scope.is_some();
+    let other = details.account.as_ref().filter(|a| !a.eq_ignore_ascii_case(&account.address));
+    if let Some(failure) = other.filter(|_| !shared).and_then(|_| local_reason(account, details)) {
+        return Err(failure.hint("nothing was changed"));
+    }
+    if !args.no_verify {
+        let opened =
+            opens(account, Protocol::Imap, &access, Some(details), Default::default(), network);
+        opened.map_err(|failure| {
+            failure.hint("nothing was changed; --no-verify keeps the grant all the same")
+        })?;
+    }
+    let mut batch = vault.write(context.stamp(Some("authorised")))?;
+    let mut entry = match batch.find(&account.name)?.map(|version| version.state) {
+        Some(State::Live(entry)) => entry,
+        _ => Entry::new(Kind::Mailbox),
+    };
+    put(&mut entry, granted.refresh.as_ref())?;
+    set_public(&mut entry, &args.mailbox.fields(&account.registration))?;
+    entry.set_token_state(Some(state(&granted)));
+    let version = batch.put(&account.name, entry, None)?;
+    batch.commit()?;
+    Ok(version)
+}

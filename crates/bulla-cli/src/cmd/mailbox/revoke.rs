@@ -1,0 +1,88 @@
+//! `bulla mailbox revoke`: withdraws a grant at the provider.
+
+use bulla_oauth::{Grant, Grants, Life, Revoked, revoke};
+use serde_json::json;
+
+use super::NetworkArgs;
+use crate::account::{Account, VaultGrants, mailbox_name};
+use crate::cmd::Done;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::session::with_vault;
+use crate::{prompt, tty};
+
+#[derive(clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// The address of the mailbox
+    address: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
+    let name = mailbox_name(&args.address)?;
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let account = Account::find(context, &vault.read()?, &name, &network)?;
+        let provider = &account.registration.provider;
+        let Some(endpoint) = &provider.revocation_endpoint else {
+            let fact = "the provider has no endpoint at which a grant is withdrawn";
+            return Err(Failure::new(Exit::NeedsPerson, "no-endpoint", fact)
+                .hint("its owner withdraws it in the settings of the account, an administrator in the directory"));
+        };
+        let grants = VaultGrants { context, vault, name: &name };
+        if grants.load()?.refresh.is_none() {
+            let fact = format!("{} has no refresh token to withdraw", account.address);
+            return Err(Failure::new(Exit::Missing, "never-authorized", fact));
+        }
+        if provider.revoking_is_wide {
+            context.printer.warn(format_args!(
+                "this withdraws what {} consented to for every client of the project of {}, not only this token",
+                account.address, account.registration.name
+            ));
+        }
+        if !args.yes {
+            if !tty::is_there() {
+                let fact =
+                    "withdrawing a grant cannot be undone, and there is no terminal to ask on";
+                return Err(
+                    Failure::new(Exit::Usage, "no-terminal", fact).hint("--yes does not ask")
+                );
+            }
+            if !prompt::confirm(&format!("Withdraw the grant of {}?", account.address))? {
+                context.printer.note("nothing was changed");
+                return Ok(Exit::Failed);
+            }
+        }
+        network.ready()?;
+        let _lock = vault.lock(&name)?;
+        let grant = grants.load()?;
+        let Some(refresh) = &grant.refresh else {
+            return Err(Failure::new(
+                Exit::Conflict,
+                "removed",
+                "the refresh token has gone meanwhile",
+            ));
+        };
+        let revoked = revoke(refresh, &account.registration.client, endpoint, &network)
+            .map_err(|error| Failure::from(error).about(&account.address))?;
+        let after =
+            Grant { refresh: Some(refresh.duplicate()), life: Life::Revoked { at: context.now() } };
+        grants.store(&after, Some(refresh))?;
+        if context.printer.json {
+            let before = revoked == Revoked::Before;
+            context.printer.value(&json!({"address": account.address, "was_gone": before}))?;
+        } else {
+            context.printer.note(match revoked {
+                Revoked::Now => format!("the grant of {} is withdrawn", account.address),
+                Revoked::Before => {
+                    format!("the provider did not know the grant of {} any more", account.address)
+                }
+            });
+        }
+        Ok(Exit::Done)
+    })
+}

@@ -1,0 +1,171 @@
+//! `bulla mailbox rotate-client`: the way from one client secret to the next, without a moment in
+//! which none works. Google allows two at a time for that.
+
+use std::path::PathBuf;
+
+use bulla_oauth::{Client, RefreshError};
+use bulla_vault::{EntryName, Field, FieldName, Kind, Secret, Vault};
+use serde_json::json;
+
+use super::NetworkArgs;
+use crate::account::{Account, CLIENT, CLIENT_SECRET, Network, Registration, VaultGrants, text};
+use crate::args::NoSecrets;
+use crate::cmd::Done;
+use crate::cmd::target::entry_name;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::input::{self, From};
+use crate::session::with_vault;
+
+#[derive(clap::Args)]
+pub(crate) struct RotateArgs {
+    /// The entry of the OAuth client
+    client: String,
+
+    #[command(flatten)]
+    nothing_more: NoSecrets,
+
+    /// Read the new secret from this file, exactly as it is
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
+    /// Store it without having tried it
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
+    if !args.nothing_more.surplus.is_empty() {
+        return Err(Failure::usage("a secret is never given as an argument")
+            .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: make another one"));
+    }
+    let name = entry_name(&args.client)?;
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let registration = Registration::find(context, &vault.read()?, &name, &network)?;
+        let old = registration.client.secret.as_ref().map(|old| fingerprint(old.expose()));
+        let old = old.unwrap_or_else(|| "none".to_owned());
+        context.printer.note(format_args!(
+            "1. At the provider, add a second secret to {}. The one in the vault is {old}; leave it enabled.",
+            registration.client.id
+        ));
+        let from = args.from_file.as_deref().map_or(From::Whatever, From::File);
+        let new = input::value(context, &format!("new client secret of {name}"), from)?;
+        if registration.client.secret.as_ref().is_some_and(|old| old.expose() == new.expose()) {
+            let fact = format!("the vault has this secret already ({old})");
+            return Err(Failure::new(Exit::Conflict, "unchanged", fact)
+                .hint("the provider shows a new one only once, when it is made"));
+        }
+        let tried = match args.no_verify {
+            true => None,
+            false => try_secret(context, vault, &registration, &new, &network)?,
+        };
+        let fresh = fingerprint(new.expose());
+        let version = store(context, vault, &name, new)?;
+        if context.printer.json {
+            context.printer.value(&json!({
+                "entry": name.as_str(), "version": version, "old": old, "new": fresh,
+                "tried_with": tried.as_ref().map(EntryName::as_str),
+            }))?;
+            return Ok(Exit::Done);
+        }
+        let tried = match tried {
+            Some(mailbox) => format!("it works ({mailbox} was refreshed with it)"),
+            None => "it was not tried".to_owned(),
+        };
+        context.printer.note(format_args!(
+            "2. {name} is at version {version} with the secret {fresh}; {tried}.\n\
+             3. Render and deploy the configurations that hold it (`bulla diff` shows which).\n\
+             4. A mail server of Genesys takes it for inbound mail at the next cycle; for outbound mail it has to be restarted.\n\
+             5. `bulla mailbox verify --all` logs in with it. If something is wrong, `bulla revert {name}` goes back: the old one is still enabled.\n\
+             6. At the provider, disable the secret {old}, and delete it a few days later."
+        ));
+        Ok(Exit::Done)
+    })
+}
+
+/// What the provider's own pages show of a secret: its last four characters.
+fn fingerprint(secret: &[u8]) -> String {
+    let text = String::from_utf8_lossy(secret);
+    let last: String = text.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+    // Of a short one four characters would be too much to show.
+    if text.chars().count() < 16 {
+        "too short to show a part of".to_owned()
+    } else {
+        format!("****{last}")
+    }
+}
+
+/// Refreshes a mailbox of the client with the new secret, and tells which. Nothing is stored of the
+/// secret if that fails.
+fn try_secret(
+    context: &Context,
+    vault: &Vault<'_>,
+    registration: &Registration,
+    new: &Secret,
+    network: &Network,
+) -> Result<Option<EntryName>, Failure> {
+    let mut mailboxes = Vec::new();
+    vault.read()?.each::<Failure>(&mut |version| {
+        if let Some(entry) = version.live().filter(|entry| entry.kind() == Kind::Mailbox)
+            && text(entry, CLIENT).as_deref() == Some(registration.name.as_str())
+        {
+            mailboxes.push(version.name);
+        }
+        Ok(())
+    })?;
+    mailboxes.sort();
+    network.ready()?;
+    for mailbox in mailboxes {
+        let mut account = Account::find(context, &vault.read()?, &mailbox, network)?;
+        account.registration.client = Client {
+            id: registration.client.id.clone(),
+            secret: Some(bulla_oauth::Secret::copied_from(new.expose())),
+            authentication: registration.client.authentication,
+        };
+        let grants = VaultGrants { context, vault, name: &mailbox };
+        match account.refresh(&grants, network).probe() {
+            Ok(_) => return Ok(Some(mailbox)),
+            // Another mailbox may still be able to tell.
+            Err(
+                RefreshError::NeverAuthorized
+                | RefreshError::Revoked
+                | RefreshError::NeedsPerson { .. },
+            ) => {}
+            Err(error) => {
+                // The state says now that the client was refused, which the one in the vault is not.
+                account.registration =
+                    Registration::find(context, &vault.read()?, &registration.name, network)?;
+                let _ = account.refresh(&grants, network).probe();
+                return Err(
+                    Failure::from(error).hint("nothing was changed; --no-verify stores it untried")
+                );
+            }
+        }
+    }
+    context
+        .printer
+        .warn("no mailbox of this client has a grant that works, so the secret cannot be tried");
+    Ok(None)
+}
+
+fn store(
+    context: &Context,
+    vault: &Vault<'_>,
+    name: &EntryName,
+    value: Secret,
+) -> Result<u64, Failure> {
+    let mut batch = vault.write(context.stamp(Some("client secret rotated")))?;
+    let Some(bulla_vault::State::Live(mut entry)) = batch.find(name)?.map(|found| found.state)
+    else {
+        return Err(bulla_vault::WriteError::Missing.into());
+    };
+    let field = FieldName::new(CLIENT_SECRET).expect("the name is ours");
+    entry
+        .set(Field { name: field, value, public: false, expires: None })
+        .map_err(bulla_vault::WriteError::from)?;
+    let version = batch.put(name, entry, None)?;
+    batch.commit()?;
+    Ok(version)
+}

@@ -1,0 +1,269 @@
+//! `bulla mailbox status`: which grants work, and when they end.
+
+use std::collections::BTreeMap;
+
+use bulla_oauth::{Details, Grant, Life};
+use bulla_vault::{Entry, EntryName, Kind, Vault};
+use serde_json::json;
+
+use super::NetworkArgs;
+use super::token::life;
+use crate::account::{
+    Account, CLIENT, GRANT_TYPE, Network, Registration, VaultGrants, address_of, grant,
+    mailbox_name, text,
+};
+use crate::cmd::Done;
+use crate::cmd::target::{entry_name, time};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
+use crate::session::with_vault;
+
+#[derive(clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Only these addresses
+    addresses: Vec<String>,
+    /// Refresh every grant first: a token that another program uses may have died unseen
+    #[arg(long)]
+    probe: bool,
+    /// Count a grant that ends within this time as one that a person has to see to
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = life)]
+    expires_within: u64,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// What is told of one mailbox.
+struct Row {
+    name: EntryName,
+    client: Option<String>,
+    grant: Grant,
+    by_itself: bool,
+    /// What went wrong when it was asked.
+    failed: Option<Failure>,
+}
+
+/// What is to be said of a grant.
+struct Verdict {
+    state: String,
+    /// When it ends, and why then.
+    ends: Option<(u64, &'static str)>,
+    to_do: Option<String>,
+    exit: Exit,
+}
+
+/// A refresh that was begun longer ago than this was cut off: none takes so long.
+const LONGEST_REFRESH: u64 = 180;
+
+pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
+    let wanted: Vec<_> =
+        args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?;
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let mut rows = rows(vault, &wanted)?;
+        if let Some(missing) = wanted.iter().find(|name| rows.iter().all(|row| row.name != **name))
+        {
+            return Err(crate::cmd::target::no_such_entry(&vault.read()?, missing));
+        }
+        if args.probe {
+            let progress = Progress::new("asking providers", context.printer.quiet);
+            let all = rows.len() as u64;
+            for (done, row) in (1..).zip(&mut rows) {
+                probe(context, vault, row, &network)?;
+                progress.at(done, all);
+            }
+        }
+        let idle = idle_days(context, vault, &rows)?;
+        let now = context.now();
+        let mut ends = Vec::new();
+        let mut table = Vec::new();
+        for row in &rows {
+            let days = row.client.as_ref().and_then(|client| idle.get(client).copied().flatten());
+            let verdict = verdict(row, days, now, args.expires_within);
+            ends.push(verdict.exit);
+            if context.printer.json {
+                context.printer.value(&to_json(row, &verdict))?;
+            } else {
+                table.push(columns(row, &verdict));
+            }
+        }
+        print(context, &table)?;
+        Ok(Exit::worst(ends.into_iter().filter(|end| *end != Exit::Done)))
+    })
+}
+
+/// Every mailbox, or the wanted ones, in one read of the vault.
+fn rows(vault: &Vault<'_>, wanted: &[EntryName]) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    vault.read()?.each::<Failure>(&mut |version| {
+        let chosen = wanted.is_empty() || wanted.contains(&version.name);
+        if let Some(entry) = version.live().filter(|entry| chosen && entry.kind() == Kind::Mailbox)
+        {
+            rows.push(row(&version.name, entry));
+        }
+        Ok(())
+    })?;
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rows)
+}
+
+fn row(name: &EntryName, entry: &Entry) -> Row {
+    let (grant, failed) = match grant(name, entry) {
+        Ok(grant) => (grant, None),
+        Err(failure) => (Grant::new(None), Some(failure)),
+    };
+    Row {
+        name: name.clone(),
+        client: text(entry, CLIENT),
+        grant,
+        by_itself: text(entry, GRANT_TYPE).is_some(),
+        failed,
+    }
+}
+
+fn probe(
+    context: &Context,
+    vault: &Vault<'_>,
+    row: &mut Row,
+    network: &Network,
+) -> Result<(), Failure> {
+    network.ready()?;
+    let grants = VaultGrants { context, vault, name: &row.name };
+    let asked = Account::find(context, &vault.read()?, &row.name, network)
+        .and_then(|account| Ok(account.refresh(&grants, network).probe()?));
+    row.failed = asked.err();
+    if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
+        row.grant = grant;
+    }
+    Ok(())
+}
+
+/// How long the provider of each client keeps a grant that nobody uses.
+fn idle_days(
+    context: &Context,
+    vault: &Vault<'_>,
+    rows: &[Row],
+) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+    let snapshot = vault.read()?;
+    let mut all = BTreeMap::new();
+    for client in rows.iter().filter_map(|row| row.client.as_ref()) {
+        if !all.contains_key(client) {
+            let found = entry_name(client)
+                .and_then(|name| Registration::find(context, &snapshot, &name, &Network::none()));
+            all.insert(client.clone(), found.ok().and_then(|found| found.provider.idle_days));
+        }
+    }
+    Ok(all)
+}
+
+fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+    let authorize = || Some(format!("bulla mailbox authorize {}", address_of(&row.name)));
+    let told = |state: String, to_do, exit| Verdict { state, ends: None, to_do, exit };
+    // What the state says of itself comes first: it is the reason of most failures.
+    match &row.grant.life {
+        Life::NeedsPerson { refusal, cut_off, .. } => {
+            let cut = if cut_off.is_some() { " (the answer to a refresh was lost)" } else { "" };
+            return told(format!("{}{cut}", refusal.error), authorize(), Exit::NeedsPerson);
+        }
+        Life::Revoked { .. } => return told("revoked".to_owned(), authorize(), Exit::NeedsPerson),
+        _ => {}
+    }
+    if let Some(failure) = &row.failed {
+        return told(failure.fact.clone(), failure.hints.first().cloned(), failure.exit);
+    }
+    if row.grant.refresh.is_none() && !row.by_itself {
+        return told("never authorised".to_owned(), authorize(), Exit::NeedsPerson);
+    }
+    let details = match &row.grant.life {
+        Life::Refreshing { since, .. } => {
+            let cut = now.saturating_sub(*since) > LONGEST_REFRESH;
+            let state = if cut { "a refresh was cut off" } else { "being refreshed" };
+            let to_do =
+                cut.then(|| format!("bulla mailbox status --probe {}", address_of(&row.name)));
+            return told(state.to_owned(), to_do, Exit::Done);
+        }
+        Life::Live(details) => details,
+        _ => {
+            let to_do = format!("bulla mailbox status --probe {}", address_of(&row.name));
+            return told("not tried yet".to_owned(), Some(to_do), Exit::Done);
+        }
+    };
+    if let Some((_, refusal)) = &details.trouble {
+        let to_do = "the client has to be put right".to_owned();
+        return told(format!("{} (client)", refusal.error), Some(to_do), Exit::NeedsPerson);
+    }
+    let ends = end(details, idle_days);
+    match ends {
+        Some((at, _)) if at <= now.saturating_add(within) => {
+            let state = if at <= now { "has ended" } else { "ends soon" };
+            Verdict { ends, ..told(state.to_owned(), authorize(), Exit::NeedsPerson) }
+        }
+        _ => Verdict { ends, ..told("works".to_owned(), None, Exit::Done) },
+    }
+}
+
+/// When a grant ends if nobody does anything, and why.
+fn end(details: &Details, idle_days: Option<u64>) -> Option<(u64, &'static str)> {
+    if let Some(at) = details.dies_at {
+        return Some((at, "as the provider said"));
+    }
+    let used = details.used.or(details.authorized)?;
+    Some((used.saturating_add(idle_days? * 86_400), "if it is not used until then"))
+}
+
+fn to_json(row: &Row, verdict: &Verdict) -> serde_json::Value {
+    let details = row.grant.life.details();
+    let at = |seconds: Option<u64>| seconds.map(time);
+    json!({
+        "address": address_of(&row.name),
+        "entry": row.name.as_str(),
+        "client": row.client,
+        "state": verdict.state,
+        "scopes": details.map(|details| &details.scopes),
+        "account": details.and_then(|details| details.account.as_ref()),
+        "authorized": at(details.and_then(|details| details.authorized)),
+        "used": at(details.and_then(|details| details.used)),
+        "ends": at(verdict.ends.map(|(at, _)| at)),
+        "ends_because": verdict.ends.map(|(_, why)| why),
+        "to_do": verdict.to_do,
+        "exit": verdict.exit.code(),
+    })
+}
+
+type Columns = [String; 6];
+
+fn columns(row: &Row, verdict: &Verdict) -> Columns {
+    let day = |seconds: u64| time(seconds).split('T').next().unwrap_or_default().to_owned();
+    let details = row.grant.life.details();
+    let dash = || "-".to_owned();
+    [
+        address_of(&row.name).to_owned(),
+        row.client.clone().unwrap_or_else(dash),
+        verdict.state.clone(),
+        details.and_then(|details| details.used).map_or_else(dash, day),
+        verdict.ends.map_or_else(dash, |(at, why)| match why {
+            "as the provider said" => day(at),
+            _ => format!("{} if idle", day(at)),
+        }),
+        verdict.to_do.clone().unwrap_or_default(),
+    ]
+}
+
+fn print(context: &Context, rows: &[Columns]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        if !context.printer.json {
+            context.printer.note("there is no mailbox in the vault");
+        }
+        return Ok(());
+    }
+    let heads = ["MAILBOX", "CLIENT", "STATE", "USED", "ENDS", "TO DO"].map(str::to_owned);
+    let widths: Vec<_> = (0..heads.len())
+        .map(|at| rows.iter().chain([&heads]).map(|row| row[at].chars().count()).max().unwrap_or(0))
+        .collect();
+    for row in [&heads].into_iter().chain(rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        context.printer.one_line(line.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `bulla mailbox verify`: logs in to mailboxes, and says why where that fails.
+
+use bulla_oauth::{Grants, Mechanism, Protocol};
+use bulla_vault::{EntryName, Kind, Vault};
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::{NetworkArgs, opens};
+use crate::account::{Account, Network, VaultGrants, address_of, mailbox_name};
+use crate::cmd::Done;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::session::with_vault;
+
+#[derive(clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// The addresses of mailboxes
+    #[arg(required_unless_present = "all")]
+    addresses: Vec<String>,
+    /// Every mailbox in the vault
+    #[arg(long, conflicts_with = "addresses")]
+    all: bool,
+    /// Only by these protocols [default: all whose server is known]
+    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',')]
+    protocol: Vec<By>,
+    /// How the token is shown to the server
+    #[arg(long, value_name = "NAME", default_value = "xoauth2")]
+    mechanism: How,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum By {
+    Imap,
+    Pop3,
+    Smtp,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum How {
+    Xoauth2,
+    Oauthbearer,
+}
+
+/// A login takes a moment, and a token should not die in the middle of it.
+const LEAST_LIFE: u64 = 120;
+
+pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Done {
+    let network = args.network.network();
+    with_vault(context, |vault| {
+        let names = match args.all {
+            true => mailboxes(vault)?,
+            false => {
+                args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?
+            }
+        };
+        let mut ends = Vec::new();
+        for name in &names {
+            if let Err(failure) = one(context, vault, args, name, &network, &mut ends) {
+                ends.push(failure.exit);
+                context.printer.failure(&failure.about(address_of(name)));
+            }
+        }
+        Ok(Exit::worst(ends.into_iter().filter(|end| *end != Exit::Done)))
+    })
+}
+
+fn one(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &VerifyArgs,
+    name: &EntryName,
+    network: &Network,
+    ends: &mut Vec<Exit>,
+) -> Result<(), Failure> {
+    let account = Account::find(context, &vault.read()?, name, network)?;
+    network.ready()?;
+    let grants = VaultGrants { context, vault, name };
+    let access = account.refresh(&grants, network).access(LEAST_LIFE)?;
+    let grant = grants.load()?;
+    let mechanism = match args.mechanism {
+        How::Xoauth2 => Mechanism::Xoauth2,
+        How::Oauthbearer => Mechanism::Oauthbearer,
+    };
+    let asked = args.protocol.iter().map(|by| match by {
+        By::Imap => Protocol::Imap,
+        By::Pop3 => Protocol::Pop3,
+        By::Smtp => Protocol::Smtp,
+    });
+    let mut protocols: Vec<_> = asked.collect();
+    if protocols.is_empty() {
+        protocols.extend(account.servers.iter().map(|server| server.protocol));
+    }
+    if protocols.is_empty() {
+        let fact = "nobody knows a server of this mailbox";
+        return Err(Failure::new(Exit::Usage, "no-server", fact)
+            .hint(format_args!("`bulla set {name} --public imap=imaps://HOST` says one")));
+    }
+    for protocol in protocols {
+        let details = grant.life.details();
+        let opened = opens(&account, protocol, &access.token, details, mechanism, network);
+        let (address, by) = (&account.address, protocol.name());
+        if context.printer.json {
+            let mut row = json!({"address": address, "protocol": by, "opens": opened.is_ok()});
+            if let Err(failure) = &opened {
+                row["error"] = json!({"code": failure.code, "message": failure.fact});
+            }
+            context.printer.value(&row)?;
+        } else {
+            let word = if opened.is_ok() { "opens" } else { "does not open" };
+            context.printer.one_line(format_args!("{address}  {by}  {word}"))?;
+        }
+        match opened {
+            Ok(()) => ends.push(Exit::Done),
+            Err(failure) => {
+                ends.push(failure.exit);
+                if !context.printer.json {
+                    context.printer.failure(&failure.about(address));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every mailbox in the vault, by name.
+fn mailboxes(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
+    let mut names = Vec::new();
+    vault.read()?.each::<Failure>(&mut |version| {
+        if version.live().is_some_and(|entry| entry.kind() == Kind::Mailbox) {
+            names.push(version.name);
+        }
+        Ok(())
+    })?;
+    names.sort();
+    Ok(names)
+}

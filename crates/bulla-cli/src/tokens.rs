@@ -1,0 +1,127 @@
+//! Access tokens for the references that ask for one, got before the vault is looked at for the rest:
+//! nobody keeps a state of the vault while waiting for a provider.
+
+use std::collections::BTreeMap;
+
+use bulla_oauth::{Access, Mechanism};
+use bulla_resolve::{Answer, FailureKind, Pin, Reference, Template};
+use bulla_vault::{Entry, EntryName, FieldName, Kind, Vault};
+
+use crate::account::{Account, Network, VaultGrants};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// What stands in the place of a field of a mailbox and is made when it is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum TokenField {
+    AccessToken,
+    Sasl(Mechanism),
+}
+
+/// How long a token has to live at least if a reference does not say.
+const LEAST_LIFE: u64 = 300;
+
+impl TokenField {
+    /// The token that a reference to `entry` means, unless the entry has a field of that name.
+    pub(crate) fn of(entry: &Entry, field: &str) -> Option<Self> {
+        let made = match field {
+            "access-token" => Self::AccessToken,
+            "xoauth2" => Self::Sasl(Mechanism::Xoauth2),
+            "oauthbearer" => Self::Sasl(Mechanism::Oauthbearer),
+            _ => return None,
+        };
+        let stored = FieldName::new(field).ok().and_then(|name| entry.field(&name));
+        (entry.kind() == Kind::Mailbox && stored.is_none()).then_some(made)
+    }
+
+    /// Whether a reference may mean one, as far as it tells.
+    fn is_possible(reference: &Reference) -> bool {
+        ["access-token", "xoauth2", "oauthbearer"].contains(&reference.field())
+    }
+}
+
+/// Tokens by the entry of their mailbox.
+pub(crate) struct Tokens(BTreeMap<String, Result<Token, Failure>>);
+
+struct Token {
+    user: String,
+    access: Access,
+}
+
+impl Tokens {
+    /// Gets a token for each mailbox that a template asks a token of, with as much life as the longest
+    /// reference asks for.
+    pub(crate) fn fetch<'t>(
+        context: &Context,
+        vault: &Vault<'_>,
+        templates: impl Iterator<Item = &'t Template>,
+    ) -> Result<Self, Failure> {
+        let mut lives = BTreeMap::new();
+        let wanted = templates.flat_map(Template::closure).map(|wanted| &wanted.reference);
+        for reference in wanted.filter(|reference| TokenField::is_possible(reference)) {
+            let life = match reference.pin() {
+                Some(Pin::Life(life)) => life,
+                _ => LEAST_LIFE,
+            };
+            let most: &mut u64 = lives.entry(reference.entry()).or_default();
+            *most = life.max(*most);
+        }
+        let network = Network::new(None);
+        let mut tokens = BTreeMap::new();
+        for (entry, life) in lives {
+            let Ok(name) = EntryName::new(entry) else { continue };
+            let found = vault.read()?.find(&name)?;
+            let Some(there) = found.as_ref().and_then(|version| version.live()) else { continue };
+            if TokenField::of(there, "access-token").is_some() {
+                tokens.insert(entry.to_owned(), token(context, vault, &name, life, &network));
+            }
+        }
+        Ok(Self(tokens))
+    }
+
+    /// The answer to a reference that means a token.
+    pub(crate) fn answer(&self, field: TokenField, reference: &Reference, version: u64) -> Answer {
+        let failed = |kind, what: String| Answer::Failed(bulla_resolve::Failure { kind, what });
+        match self.0.get(reference.entry()) {
+            Some(Ok(Token { user, access })) => {
+                let secret = match field {
+                    TokenField::AccessToken => access.token.duplicate(),
+                    TokenField::Sasl(mechanism) => mechanism.response(user, &access.token, None),
+                };
+                let secret = bulla_resolve::Secret::copied_from(secret.expose());
+                Answer::Value { secret, version }
+            }
+            Some(Err(failure)) => {
+                let kind = match failure.exit {
+                    Exit::NeedsPerson => FailureKind::NeedsPerson,
+                    Exit::RemoteFailed => FailureKind::Remote,
+                    Exit::Tampered => FailureKind::Damaged,
+                    Exit::Conflict => FailureKind::Busy,
+                    _ => FailureKind::Failed,
+                };
+                failed(kind, format!("no token for {}: {}", reference.entry(), failure.fact))
+            }
+            None => failed(FailureKind::Busy, "the mailbox was changed meanwhile".to_owned()),
+        }
+    }
+}
+
+fn token(
+    context: &Context,
+    vault: &Vault<'_>,
+    name: &EntryName,
+    life: u64,
+    network: &Network,
+) -> Result<Token, Failure> {
+    let account = Account::find(context, &vault.read()?, name, network)?;
+    let grants = VaultGrants { context, vault, name };
+    let refresh = account.refresh(&grants, network);
+    let access = match refresh.cached(life)? {
+        Some(access) => access,
+        None => {
+            network.ready()?;
+            refresh.access(life)?
+        }
+    };
+    Ok(Token { user: account.user, access })
+}

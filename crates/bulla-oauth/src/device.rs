@@ -1,0 +1,214 @@
+//! The device authorization grant, for machines without a browser (RFC 8628).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::answer::{Tokens, is_token};
+use crate::authorize::{ExchangeError, asked};
+use crate::client::Client;
+use crate::form::Form;
+use crate::http::{Http, Request};
+use crate::provider::Provider;
+use crate::refresh::Clock;
+use crate::refusal::{Refusal, clean};
+use crate::secret::Secret;
+
+/// A code that somebody types in a browser elsewhere.
+pub struct DeviceCode {
+    /// What is typed.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// Where without typing, if the provider has such an address.
+    pub complete_uri: Option<String>,
+    device_code: Secret,
+    interval: u64,
+    expires: u64,
+}
+
+/// Seconds between two questions if the provider names none, and the least there may be: a provider
+/// that says 0 would be flooded.
+const LEAST_INTERVAL: u64 = 5;
+/// The longest wait between two questions, so that one answer cannot stall us.
+const MOST_INTERVAL: u64 = 60;
+/// A code that lives longer is waited for no longer than this: an hour.
+const LONGEST_LIFE: u64 = 3600;
+
+impl DeviceCode {
+    /// Asks for a code.
+    ///
+    /// # Errors
+    /// If the provider refuses, cannot be reached, or sends people to an address that is not `https`.
+    pub fn ask(
+        provider: &Provider,
+        client: &Client,
+        scopes: &[String],
+        http: &dyn Http,
+        clock: &dyn Clock,
+    ) -> Result<Self, ExchangeError> {
+        #[derive(Deserialize)]
+        struct Body {
+            device_code: String,
+            user_code: String,
+            // Google calls it a URL.
+            #[serde(alias = "verification_url")]
+            verification_uri: String,
+            #[serde(default, alias = "verification_url_complete")]
+            verification_uri_complete: Option<String>,
+            #[serde(default)]
+            expires_in: Option<f64>,
+            #[serde(default)]
+            interval: Option<f64>,
+        }
+        let unusable = |what: &str| ExchangeError::Unavailable(what.to_owned());
+        let endpoint = provider.device_authorization_endpoint.as_deref();
+        let endpoint = endpoint
+            .ok_or_else(|| unusable("the provider has no device authorization endpoint"))?;
+        let form = Form::default().with("scope", scopes.join(" ").as_bytes());
+        let response = http.send(&Request::post(endpoint, form, client));
+        let response = response.map_err(|error| ExchangeError::Unavailable(error.to_string()))?;
+        let sent: Vec<_> = client.secret.iter().collect();
+        if let Some(refusal) = Refusal::read(response.body.expose(), &sent) {
+            return Err(ExchangeError::Refused(refusal));
+        }
+        let body: Body = serde_json::from_slice(response.body.expose())
+            .map_err(|_| unusable("the answer of the device authorization endpoint is none"))?;
+        let address = |url: &str| url.starts_with("https://") && is_token(url);
+        if !address(&body.verification_uri) || !is_token(&body.device_code) {
+            return Err(unusable("the provider sends people to an address that is not https"));
+        }
+        let life = body.expires_in.map_or(LONGEST_LIFE, |life| life.max(0.0) as u64);
+        let interval = body.interval.map_or(LEAST_INTERVAL, |seconds| seconds.max(0.0) as u64);
+        Ok(Self {
+            user_code: clean(&body.user_code, 100, &[]),
+            verification_uri: body.verification_uri,
+            complete_uri: body.verification_uri_complete.filter(|url| address(url)),
+            device_code: Secret::copied_from(body.device_code.as_bytes()),
+            interval: interval.clamp(LEAST_INTERVAL, MOST_INTERVAL),
+            expires: clock.now() + life.min(LONGEST_LIFE),
+        })
+    }
+
+    /// Asks until somebody typed the code and consented, declined, or let it expire.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`].
+    pub fn wait(
+        mut self,
+        client: &Client,
+        token_endpoint: &str,
+        http: &dyn Http,
+        clock: &dyn Clock,
+    ) -> Result<Tokens, ExchangeError> {
+        loop {
+            clock.sleep(Duration::from_secs(self.interval));
+            if clock.now() >= self.expires {
+                let error = "expired_token".to_owned();
+                return Err(ExchangeError::Refused(Refusal { error, ..Refusal::default() }));
+            }
+            let form = Form::default()
+                .with("grant_type", b"urn:ietf:params:oauth:grant-type:device_code")
+                .with("device_code", self.device_code.expose());
+            let sent: Vec<_> = [&self.device_code].into_iter().chain(&client.secret).collect();
+            match asked(http.send(&Request::post(token_endpoint, form, client)), &sent) {
+                Err(ExchangeError::Refused(refusal)) => match refusal.error.as_str() {
+                    "authorization_pending" => {}
+                    "slow_down" => self.interval = (self.interval + 5).min(MOST_INTERVAL),
+                    _ => return Err(ExchangeError::Refused(refusal)),
+                },
+                // RFC 8628, section 3.5: a network that fails is asked less often.
+                Err(ExchangeError::Unavailable(_)) => {
+                    self.interval = (self.interval * 2).min(MOST_INTERVAL);
+                }
+                given => return given,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::http::{HttpError, Response};
+
+    #[derive(Default)]
+    struct Time(Cell<u64>, RefCell<Vec<u64>>);
+
+    impl Clock for Time {
+        fn now(&self) -> u64 {
+            self.0.get()
+        }
+
+        fn sleep(&self, time: Duration) {
+            self.0.set(self.0.get() + time.as_secs());
+            self.1.borrow_mut().push(time.as_secs());
+        }
+
+        fn jitter(&self) -> f64 {
+            0.5
+        }
+    }
+
+    struct Answers(RefCell<VecDeque<Option<&'static str>>>);
+
+    impl Http for Answers {
+        fn send(&self, _: &Request<'_>) -> Result<Response, HttpError> {
+            let body = self.0.borrow_mut().pop_front().expect("asked too often");
+            let body = body.ok_or_else(|| HttpError::NoAnswer("gone".to_owned()))?;
+            let status = if body.contains("error") { 400 } else { 200 };
+            let body = Secret::copied_from(body.as_bytes());
+            Ok(Response { status, retry_after: None, body })
+        }
+    }
+
+    fn flow(answers: &[Option<&'static str>]) -> (Result<Tokens, ExchangeError>, Vec<u64>) {
+        let provider = Provider {
+            device_authorization_endpoint: Some("https://as.example/device".to_owned()),
+            ..Provider::default()
+        };
+        let client =
+            Client { id: "me".to_owned(), secret: None, authentication: Default::default() };
+        let (http, clock) = (Answers(RefCell::new(answers.to_vec().into())), Time::default());
+        let tokens = DeviceCode::ask(&provider, &client, &[], &http, &clock)
+            .and_then(|code| code.wait(&client, "https://as.example/token", &http, &clock));
+        (tokens, clock.1.into_inner())
+    }
+
+    const CODE: Option<&str> = Some(
+        r#"{"device_code":"dc","user_code":"AB-CD","verification_uri":"https://as.example/d","interval":0,"expires_in":600}"#,
+    );
+    const PENDING: Option<&str> = Some(r#"{"error":"authorization_pending"}"#);
+    const SLOW: Option<&str> = Some(r#"{"error":"slow_down"}"#);
+
+    #[test]
+    fn it_asks_no_faster_than_it_may() {
+        let good = Some(r#"{"access_token":"at","expires_in":3600}"#);
+        let (tokens, waits) = flow(&[CODE, PENDING, SLOW, SLOW, None, good]);
+        assert_eq!(tokens.ok().unwrap().access.expose(), b"at");
+        assert_eq!(waits, [5, 5, 10, 15, 30]);
+    }
+
+    #[test]
+    fn it_ends_with_the_code_or_a_refusal() {
+        let mut many = vec![CODE];
+        many.extend(std::iter::repeat_n(SLOW, 100));
+        let Err(ExchangeError::Refused(refusal)) = flow(&many).0 else { panic!() };
+        assert_eq!(refusal.error, "expired_token");
+        let denied = [CODE, Some(r#"{"error":"access_denied"}"#)];
+        assert!(matches!(flow(&denied).0, Err(ExchangeError::Refused(_))));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_an_address_that_is_not_https() {
+        for url in ["javascript:alert(1)", "http://as.example/d", "https://a\\u001b[2J"] {
+            let body =
+                format!(r#"{{"device_code":"dc","user_code":"x","verification_uri":"{url}"}}"#);
+            let (tokens, _) = flow(&[Some(body.leak())]);
+            assert!(matches!(tokens, Err(ExchangeError::Unavailable(_))), "{url}");
+        }
+    }
+}

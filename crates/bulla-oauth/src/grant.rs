@@ -1,0 +1,190 @@
+//! The life of a grant: what is known about the consent that a mailbox's owner gave.
+
+mod disk;
+
+use sha2::{Digest, Sha256};
+
+use crate::answer::Tokens;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
+
+pub use disk::{SCHEMA, Unreadable};
+
+/// A grant: the refresh token and what is known about it.
+pub struct Grant {
+    /// The refresh token; none before the first authorisation, and where a client speaks for
+    /// itself (client credentials).
+    pub refresh: Option<Secret>,
+    /// What is known about it.
+    pub life: Life,
+}
+
+/// What is known about a grant.
+pub enum Life {
+    /// Nothing: there was no authorisation, or the token came from elsewhere and was never used.
+    Unknown,
+    /// It works, as far as anybody knows.
+    Live(Details),
+    /// A refresh was begun, and its end was not written. While the credential's lock is held it is
+    /// under way; otherwise it was cut off, and the provider may have replaced the refresh token.
+    Refreshing {
+        /// When it was begun, in seconds since 1970.
+        since: u64,
+        /// What was known before.
+        details: Details,
+    },
+    /// The provider wants a person to authorise again. The token is kept all the same.
+    NeedsPerson {
+        /// When the provider said so, in seconds since 1970.
+        since: u64,
+        /// What the provider said.
+        refusal: Refusal,
+        /// When a refresh before this one was cut off, if one was: then the reason is that its
+        /// answer, with a new token in it, was lost.
+        cut_off: Option<u64>,
+        /// What was known before.
+        details: Details,
+    },
+    /// It was withdrawn by us.
+    Revoked {
+        /// When, in seconds since 1970.
+        at: u64,
+    },
+}
+
+/// What is known about a grant that works or did.
+#[derive(Default)]
+pub struct Details {
+    /// The scopes that were granted, as far as the provider said.
+    pub scopes: Vec<String>,
+    /// The account that consented, as far as the provider said.
+    pub account: Option<String>,
+    /// When the owner consented, in seconds since 1970.
+    pub authorized: Option<u64>,
+    /// When a refresh last worked.
+    pub used: Option<u64>,
+    /// When the refresh token dies, if the provider said so.
+    pub dies_at: Option<u64>,
+    /// The token endpoint that it was issued by: another would not take it.
+    pub token_endpoint: Option<String>,
+    /// An access token that may still be good.
+    pub access: Option<Access>,
+    /// A refusal that is not about the grant, and when it came: the client has to be put right.
+    pub trouble: Option<(u64, Refusal)>,
+}
+
+/// An access token.
+pub struct Access {
+    /// The token.
+    pub token: Secret,
+    /// When it was obtained, in seconds since 1970.
+    pub obtained: u64,
+    /// When it expires; unknown if the provider does not say.
+    pub expires: Option<u64>,
+}
+
+impl Access {
+    /// How many seconds it has left at `now`; none if that is not known, or if the clock was set
+    /// back to before it was obtained.
+    #[must_use]
+    pub fn left(&self, now: u64) -> Option<u64> {
+        // A minute of disagreement between two machines is not a clock that was set back.
+        let behind = now + 60 < self.obtained;
+        self.expires.filter(|_| !behind).map(|expires| expires.saturating_sub(now))
+    }
+
+    /// A second copy, made on purpose.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { token: self.token.duplicate(), obtained: self.obtained, expires: self.expires }
+    }
+}
+
+impl Life {
+    /// What is known, whatever the state.
+    #[must_use]
+    pub fn details(&self) -> Option<&Details> {
+        match self {
+            Self::Unknown | Self::Revoked { .. } => None,
+            Self::Live(details)
+            | Self::Refreshing { details, .. }
+            | Self::NeedsPerson { details, .. } => Some(details),
+        }
+    }
+
+    /// Takes out what is known, whatever the state.
+    pub(crate) fn into_details(self) -> Details {
+        match self {
+            Self::Unknown | Self::Revoked { .. } => Details::default(),
+            Self::Live(details)
+            | Self::Refreshing { details, .. }
+            | Self::NeedsPerson { details, .. } => details,
+        }
+    }
+}
+
+impl Details {
+    /// Notes what an answer of the provider says.
+    pub(crate) fn learn(&mut self, tokens: &Tokens, endpoint: &str, now: u64) {
+        if let Some(scope) = &tokens.scope {
+            self.scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
+        }
+        if let Some(email) = &tokens.email {
+            self.account = Some(email.clone());
+        }
+        if let Some(life) = tokens.refresh_expires_in {
+            self.dies_at = Some(now.saturating_add(life));
+        }
+        self.token_endpoint = Some(endpoint.to_owned());
+        self.used = Some(now);
+        self.trouble = None;
+        self.access = Some(Access {
+            token: tokens.access.duplicate(),
+            obtained: now,
+            expires: tokens.expires_in.map(|life| now.saturating_add(life)),
+        });
+    }
+}
+
+impl Grant {
+    /// One that nothing is known about.
+    #[must_use]
+    pub fn new(refresh: Option<Secret>) -> Self {
+        Self { refresh, life: Life::Unknown }
+    }
+
+    /// The grant after its owner consented (again). An answer without a refresh token, as Google
+    /// gives for a second consent, leaves the one that is there.
+    ///
+    /// # Errors
+    /// [`NoRefreshToken`] if there is none in the answer and none was there before.
+    pub fn authorized(
+        self,
+        tokens: Tokens,
+        requested: &[String],
+        endpoint: &str,
+        now: u64,
+    ) -> Result<Self, NoRefreshToken> {
+        let mut details =
+            Details { scopes: requested.to_vec(), authorized: Some(now), ..Details::default() };
+        if tokens.refresh.is_none() {
+            // The token that stays keeps the end that it had.
+            details.dies_at = self.life.details().and_then(|details| details.dies_at);
+        }
+        details.learn(&tokens, endpoint, now);
+        let refresh = tokens.refresh.or(self.refresh).ok_or(NoRefreshToken)?;
+        Ok(Self { refresh: Some(refresh), life: Life::Live(details) })
+    }
+
+    /// What the state is about, so that one which belongs to another refresh token is noticed.
+    fn about(&self) -> [u8; 16] {
+        let token = self.refresh.as_ref().map_or(&[][..], Secret::expose);
+        let digest = Sha256::digest(token);
+        *digest.first_chunk().expect("SHA-256 gives 32 bytes")
+    }
+}
+
+/// The provider gave no refresh token, and there was none before.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider gave no refresh token")]
+pub struct NoRefreshToken;

@@ -1,0 +1,34 @@
+//! OAuth 2.0 for mailboxes.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod authorize;
+mod client;
+mod device;
+mod form;
+mod grant;
+mod http;
+mod loopback;
+mod mail;
+mod provider;
+mod refresh;
+mod refusal;
+mod revoke;
+mod sasl;
+mod secret;
+
+pub use answer::{LONGEST_LIFE, Tokens};
+pub use authorize::{Authorization, CallbackError, ExchangeError, StartError};
+pub use client::{Authentication, Client};
+pub use device::DeviceCode;
+pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, Unreadable};
+pub use http::{Agent, AgentError, Http, HttpError, MAX_BODY, Request, Response, Roots};
+pub use loopback::{Browser, Loopback, WaitError};
+pub use mail::{InvalidServer, Login, MailError, Protocol, Server, open_mailbox};
+pub use provider::{DiscoveryError, Provider, Providers};
+pub use refresh::{Clock, GrantType, Grants, Refresh, RefreshError};
+pub use refusal::{Refusal, Remedy};
+pub use revoke::{RevokeError, Revoked, revoke};
+pub use sasl::Mechanism;
+pub use secret::Secret;

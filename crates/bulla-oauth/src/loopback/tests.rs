@@ -1,0 +1,82 @@
+use super::*;
+use crate::client::Client;
+use crate::provider::Provider;
+
+fn attempt(port: u16) -> (Authorization, String) {
+    let provider = Provider {
+        authorization_endpoint: Some("https://as.example/auth".to_owned()),
+        ..Provider::default()
+    };
+    let client = Client { id: "me".to_owned(), secret: None, authentication: Default::default() };
+    let redirect = provider.redirect(port);
+    let attempt = Authorization::new(&provider, &client, &redirect, &[], "a@example.com").unwrap();
+    let query = attempt.url().split_once('?').unwrap().1;
+    let state = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "state");
+    let state = state.unwrap().1.into_owned();
+    (attempt, state)
+}
+
+fn get(port: u16, head: &str) -> String {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_answer_gets_through_whatever_else_comes() {
+    let loopback = Loopback::open().unwrap();
+    let port = loopback.port();
+    let (attempt, state) = attempt(port);
+    // Browsers open connections ahead of need and say nothing on them.
+    let silent: Vec<_> =
+        (0..3).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()).collect();
+    let browser = std::thread::spawn(move || {
+        let icon = get(port, "GET /favicon.ico HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(icon.starts_with("HTTP/1.1 404"));
+        for query in ["", "?code=evil", "?code=evil&state=guess", "?error=access_denied"] {
+            let answer = get(port, &format!("GET /{query} HTTP/1.1\r\n\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 40"), "{query}");
+        }
+        let post = get(port, &format!("POST /?code=x&state={state} HTTP/1.1\r\n\r\n"));
+        assert!(post.starts_with("HTTP/1.1 404"));
+        let huge = format!("GET /?code={} HTTP/1.1\r\n\r\n", "x".repeat(1 << 20));
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let _ = stream.write_all(huge.as_bytes());
+        drop(stream);
+        get(port, &format!("GET /?code=good&state={state} HTTP/1.1\r\n\r\n"))
+    });
+    let (code, shown) = loopback.wait(&attempt, Duration::from_secs(60)).unwrap();
+    assert_eq!(code.unwrap().expose(), b"good");
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the port is closed");
+    shown.show(true, "It <works>", "a@example.com & more");
+    let page = browser.join().unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(page.contains("It &lt;works&gt;") && page.contains("a@example.com &amp; more"));
+    assert!(!page.contains("<script"));
+    drop(silent);
+}
+
+#[test]
+fn a_refusal_comes_back_as_one() {
+    let loopback = Loopback::open().unwrap();
+    let port = loopback.port();
+    let (attempt, state) = attempt(port);
+    let denied = format!("GET /?error=access_denied&state={state} HTTP/1.1\r\n\r\n");
+    let browser = std::thread::spawn(move || get(port, &denied));
+    let (code, shown) = loopback.wait(&attempt, Duration::from_secs(60)).unwrap();
+    assert!(
+        matches!(code, Err(CallbackError::Refused(refusal)) if refusal.error == "access_denied")
+    );
+    shown.show(false, "Not authorised", "The provider said no.");
+    assert!(browser.join().unwrap().starts_with("HTTP/1.1 400"));
+}
+
+#[test]
+fn waiting_ends() {
+    let loopback = Loopback::open().unwrap();
+    let (attempt, _) = attempt(loopback.port());
+    let waited = loopback.wait(&attempt, Duration::from_millis(50));
+    assert!(matches!(waited.err(), Some(WaitError::TimedOut)));
+}

@@ -1,0 +1,303 @@
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::*;
+use crate::client::Authentication;
+use crate::http::Response;
+
+/// A store of one grant that can fail.
+struct Kept {
+    grant: RefCell<Grant>,
+    stored: Cell<usize>,
+    fails_at: Option<usize>,
+}
+
+impl Grants for Kept {
+    type Error = &'static str;
+    type Lock<'g> = ();
+
+    fn lock(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Grant, &'static str> {
+        let grant = self.grant.borrow();
+        let refresh = grant.refresh.as_ref().map(Secret::duplicate);
+        Ok(Grant::decode(refresh, crate::SCHEMA, &grant.encode()).unwrap())
+    }
+
+    fn store(&self, grant: &Grant, seen: Option<&Secret>) -> Result<(), &'static str> {
+        self.stored.set(self.stored.get() + 1);
+        if self.fails_at == Some(self.stored.get()) {
+            return Err("full");
+        }
+        let mut kept = self.grant.borrow_mut();
+        let by_hand = !same(kept.refresh.as_ref(), seen);
+        let refresh = if by_hand { &kept.refresh } else { &grant.refresh };
+        let refresh = refresh.as_ref().map(Secret::duplicate);
+        *kept = Grant::decode(refresh, crate::SCHEMA, &grant.encode()).unwrap();
+        Ok(())
+    }
+}
+
+type Answer = Result<(u16, &'static str), HttpError>;
+
+struct Provider<'k> {
+    answers: RefCell<VecDeque<Answer>>,
+    asked: RefCell<Vec<String>>,
+    /// Somebody puts this token in while the request is on its way.
+    meanwhile: Option<(&'k Kept, &'static str)>,
+    retry_after: Option<u64>,
+}
+
+impl Http for Provider<'_> {
+    fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
+        let form = request.form.as_ref().unwrap().text().unwrap().to_owned();
+        self.asked.borrow_mut().push(form);
+        if let Some((kept, token)) = self.meanwhile
+            && self.asked.borrow().len() == 1
+        {
+            *kept.grant.borrow_mut() = Grant::new(Some(Secret::copied_from(token.as_bytes())));
+        }
+        let (status, body) = self.answers.borrow_mut().pop_front().expect("asked too often")?;
+        let body = Secret::copied_from(body.as_bytes());
+        Ok(Response { status, retry_after: self.retry_after, body })
+    }
+}
+
+#[derive(Default)]
+struct Time(Cell<u64>);
+
+impl Clock for Time {
+    fn now(&self) -> u64 {
+        1_790_000_000 + self.0.get()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.0.set(self.0.get() + time.as_secs());
+    }
+
+    fn jitter(&self) -> f64 {
+        0.5
+    }
+}
+
+fn kept(grant: Grant) -> Kept {
+    Kept { grant: RefCell::new(grant), stored: Cell::new(0), fails_at: None }
+}
+
+fn with_token() -> Kept {
+    kept(Grant::new(Some(Secret::copied_from(b"old"))))
+}
+
+fn answers(answers: impl IntoIterator<Item = Answer>) -> Provider<'static> {
+    let answers = RefCell::new(answers.into_iter().collect());
+    Provider { answers, asked: RefCell::default(), meanwhile: None, retry_after: None }
+}
+
+fn access(
+    kept: &Kept,
+    http: &Provider<'_>,
+    clock: &Time,
+    least: u64,
+) -> Result<Access, RefreshError<&'static str>> {
+    let client = Client {
+        id: "me".to_owned(),
+        secret: Some(Secret::copied_from(b"client-secret")),
+        authentication: Authentication::Post,
+    };
+    let refresh = Refresh {
+        grants: kept,
+        client: &client,
+        token_endpoint: "https://example.com/token",
+        grant_type: GrantType::RefreshToken,
+        http,
+        clock,
+    };
+    refresh.access(least)
+}
+
+fn token(kept: &Kept) -> String {
+    let grant = kept.grant.borrow();
+    grant.refresh.as_ref().unwrap().text().unwrap().to_owned()
+}
+
+const GOOD: Answer = Ok((200, r#"{"access_token":"at","expires_in":3600,"refresh_token":"new"}"#));
+const NO_NEW: Answer = Ok((200, r#"{"access_token":"at","expires_in":3600}"#));
+
+fn lost() -> Answer {
+    Err(HttpError::NoAnswer("the connection broke".to_owned()))
+}
+
+fn refused() -> Answer {
+    Err(HttpError::NotSent("the connection was refused".to_owned()))
+}
+
+#[test]
+fn a_fresh_token_is_kept_with_the_refresh_token_that_came_with_it() {
+    let (kept, http, clock) = (with_token(), answers([GOOD]), Time::default());
+    assert_eq!(access(&kept, &http, &clock, 60).unwrap().token.expose(), b"at");
+    assert_eq!(token(&kept), "new");
+    assert_eq!(
+        http.asked.borrow()[0],
+        "grant_type=refresh_token&refresh_token=old&client_id=me&client_secret=client-secret"
+    );
+    // The second one is served from what is kept, until it is too short.
+    assert_eq!(access(&kept, &http, &clock, 60).unwrap().token.expose(), b"at");
+    assert_eq!(http.asked.borrow().len(), 1);
+}
+
+#[test]
+fn a_token_too_short_for_the_asker_is_refreshed() {
+    let (kept, http, clock) = (with_token(), answers([GOOD, NO_NEW]), Time::default());
+    access(&kept, &http, &clock, 60).unwrap();
+    clock.0.set(3000);
+    access(&kept, &http, &clock, 1200).unwrap();
+    assert_eq!(http.asked.borrow().len(), 2);
+    assert_eq!(token(&kept), "new", "an answer without a refresh token leaves the one there");
+    let short = access(&kept, &answers([NO_NEW]), &clock, 7200).err();
+    assert!(matches!(short, Some(RefreshError::TooShort { life: 3600 })));
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_token_immortal() {
+    let (kept, http, clock) = (with_token(), answers([GOOD, NO_NEW]), Time::default());
+    clock.0.set(86_400);
+    access(&kept, &http, &clock, 60).unwrap();
+    clock.0.set(0);
+    access(&kept, &http, &clock, 60).unwrap();
+    assert_eq!(http.asked.borrow().len(), 2);
+}
+
+#[test]
+fn a_life_that_nobody_told_is_not_relied_on() {
+    let unknown = || Ok((200, r#"{"access_token":"at"}"#));
+    let (kept, http, clock) = (with_token(), answers([unknown(), unknown()]), Time::default());
+    access(&kept, &http, &clock, 60).unwrap();
+    access(&kept, &http, &clock, 60).unwrap();
+    assert_eq!(http.asked.borrow().len(), 2);
+}
+
+#[test]
+fn no_fault_loses_the_refresh_token() {
+    let faults: [fn() -> Answer; 8] = [
+        lost,
+        refused,
+        || Ok((503, "")),
+        || Ok((200, "<html>portal</html>")),
+        || Ok((400, r#"{"error":"temporarily_unavailable"}"#)),
+        || Ok((403, "<html>proxy</html>")),
+        || Ok((429, "")),
+        || Ok((302, "")),
+    ];
+    for (number, fault) in faults.into_iter().enumerate() {
+        let (kept, clock) = (with_token(), Time::default());
+        let http = answers([fault(), fault(), fault()]);
+        let error = access(&kept, &http, &clock, 60).err();
+        assert!(matches!(error, Some(RefreshError::Unavailable { .. })), "{number}");
+        assert_eq!(http.asked.borrow().len(), 3, "{number}");
+        assert_eq!(token(&kept), "old", "{number}");
+        // And once it is over, all is well.
+        let http = answers([fault(), GOOD]);
+        assert!(access(&kept, &http, &clock, 60).is_ok(), "{number}");
+        assert_eq!(token(&kept), "new", "{number}");
+    }
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_left_to_the_caller() {
+    let (kept, clock) = (with_token(), Time::default());
+    for (retry_after, asked) in [(0, 3), (3, 3), (11, 1), (1_000_000_000, 1)] {
+        let busy = || Ok((429, ""));
+        let http = Provider { retry_after: Some(retry_after), ..answers([busy(), busy(), busy()]) };
+        let error = access(&kept, &http, &clock, 60).err();
+        let Some(RefreshError::Unavailable { retry_after: told, .. }) = error else { panic!() };
+        assert_eq!((told, http.asked.borrow().len()), (Some(retry_after), asked));
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_leaves_the_intent() {
+    let (kept, clock) = (with_token(), Time::default());
+    access(&kept, &answers([lost(), lost(), lost()]), &clock, 60).err().unwrap();
+    assert!(matches!(kept.grant.borrow().life, Life::Refreshing { .. }));
+    // The provider had replaced the token: the reason is told with the refusal.
+    let http = answers([Ok((400, r#"{"error":"invalid_grant"}"#))]);
+    let error = access(&kept, &http, &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::NeedsPerson { cut_off: Some(_), .. })));
+    assert_eq!(token(&kept), "old");
+}
+
+#[test]
+fn a_request_that_never_left_leaves_no_intent() {
+    let (kept, clock) = (with_token(), Time::default());
+    access(&kept, &answers([refused(), refused(), refused()]), &clock, 60).err().unwrap();
+    assert!(matches!(kept.grant.borrow().life, Life::Live(_)));
+}
+
+#[test]
+fn a_provider_that_wants_a_person_is_not_asked_again() {
+    let (kept, clock) = (with_token(), Time::default());
+    let http =
+        answers([Ok((400, r#"{"error":"invalid_grant","error_description":"Bad Request"}"#))]);
+    for _ in 0..2 {
+        let error = access(&kept, &http, &clock, 60).err();
+        let Some(RefreshError::NeedsPerson { refusal, cut_off: None }) = error else { panic!() };
+        assert_eq!(refusal.to_string(), "invalid_grant: Bad Request");
+    }
+    assert_eq!(http.asked.borrow().len(), 1);
+    assert_eq!(token(&kept), "old");
+}
+
+#[test]
+fn a_client_that_is_refused_says_nothing_about_the_grant() {
+    let (kept, clock) = (with_token(), Time::default());
+    let http = answers([Ok((401, r#"{"error":"invalid_client"}"#)), GOOD]);
+    let error = access(&kept, &http, &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::Client(_))));
+    let Life::Live(details) = &kept.load().unwrap().life else { panic!() };
+    assert_eq!(details.trouble.as_ref().unwrap().1.error, "invalid_client");
+    access(&kept, &http, &clock, 60).unwrap();
+    assert!(kept.load().unwrap().life.details().unwrap().trouble.is_none());
+}
+
+#[test]
+fn a_newer_token_that_was_put_in_meanwhile_is_used_and_stays() {
+    let clock = Time::default();
+    let kept = with_token();
+    let refused = Ok((400, r#"{"error":"invalid_grant"}"#));
+    let http = Provider { meanwhile: Some((&kept, "by hand")), ..answers([refused, NO_NEW]) };
+    access(&kept, &http, &clock, 60).unwrap();
+    assert!(http.asked.borrow()[1].contains("refresh_token=by+hand"));
+    assert_eq!(token(&kept), "by hand");
+    let kept = with_token();
+    let http = Provider { meanwhile: Some((&kept, "by hand")), ..answers([GOOD]) };
+    access(&kept, &http, &clock, 60).unwrap();
+    assert_eq!(
+        token(&kept),
+        "by hand",
+        "what the provider gave for the old one is not put over it"
+    );
+    assert!(matches!(kept.load().unwrap().life, Life::Unknown));
+}
+
+#[test]
+fn a_useless_access_token_does_not_cost_the_refresh_token_beside_it() {
+    let (kept, clock) = (with_token(), Time::default());
+    let http = answers([Ok((200, r#"{"access_token":"a b","refresh_token":"new"}"#))]);
+    let error = access(&kept, &http, &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::Unavailable { .. })));
+    assert_eq!(token(&kept), "new");
+}
+
+#[test]
+fn nothing_is_asked_before_the_intent_is_on_the_disk_and_nothing_given_before_the_token_is() {
+    let clock = Time::default();
+    let kept = Kept { fails_at: Some(1), ..with_token() };
+    let http = answers([]);
+    assert!(matches!(access(&kept, &http, &clock, 60).err(), Some(RefreshError::Store("full"))));
+    assert!(http.asked.borrow().is_empty());
+    let kept = Kept { fails_at: Some(2), ..with_token() };
+    let error = access(&kept, &answers([GOOD]), &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::Store("full"))));
+}

@@ -1,0 +1,184 @@
+//! What a provider says when it says no, in its own words.
+
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// An error of a provider (RFC 6749, section 5.2), with what Google and Microsoft add to it.
+///
+/// Its texts come from the network: they are cut to a bearable length and hold no control
+/// characters. If one of them repeats a secret that was sent, it is left out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Refusal {
+    /// `error`, such as `invalid_grant`.
+    pub error: String,
+    /// `error_subtype` of Google's, `suberror` of Microsoft's.
+    pub subtype: Option<String>,
+    /// `error_description`, in the provider's words.
+    pub description: Option<String>,
+    /// `error_uri`.
+    pub uri: Option<String>,
+}
+
+/// Who has to do something about a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Remedy {
+    /// The owner of the mailbox has to consent again; the token at hand will not work again.
+    Consent,
+    /// The application or its settings have to be put right. Nothing is said about the grant.
+    Client,
+    /// Trying again later may help.
+    Wait,
+}
+
+impl Refusal {
+    /// Who has to act. Decided by the names of errors, never by texts: the same error has had
+    /// different texts within a day.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self.error.as_str() {
+            "invalid_grant"
+            | "access_denied"
+            | "interaction_required"
+            | "login_required"
+            | "consent_required"
+            | "account_selection_required"
+            | "admin_policy_enforced"
+            | "expired_token" => Remedy::Consent,
+            "temporarily_unavailable" | "server_error" | "slow_down" | "authorization_pending" => {
+                Remedy::Wait
+            }
+            // `invalid_client`, `unauthorized_client`, `deleted_client`, `invalid_scope`,
+            // `org_internal`, and whatever is new: no reason to give a good token up.
+            _ => Remedy::Client,
+        }
+    }
+
+    /// Reads the body of an answer as an error, if it is one.
+    pub(crate) fn read(body: &[u8], sent: &[&Secret]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            error: String,
+            #[serde(default)]
+            error_description: Option<String>,
+            #[serde(default, alias = "suberror")]
+            error_subtype: Option<String>,
+            #[serde(default)]
+            error_uri: Option<String>,
+        }
+        let body: Body = serde_json::from_slice(body).ok()?;
+        if body.error.is_empty() {
+            return None;
+        }
+        Some(Self::from_parts(
+            &body.error,
+            body.error_subtype.as_deref(),
+            body.error_description.as_deref(),
+            body.error_uri.as_deref(),
+            sent,
+        ))
+    }
+
+    pub(crate) fn from_parts(
+        error: &str,
+        subtype: Option<&str>,
+        description: Option<&str>,
+        uri: Option<&str>,
+        sent: &[&Secret],
+    ) -> Self {
+        let clean = |text: &str, longest| clean(text, longest, sent);
+        let some = |text: Option<&str>, longest| {
+            text.map(|text| clean(text, longest)).filter(|text| !text.is_empty())
+        };
+        Self {
+            error: clean(error, 100),
+            subtype: some(subtype, 100),
+            description: some(description, 600),
+            uri: some(uri, 300),
+        }
+    }
+}
+
+/// The text in one line without control characters, cut, and without anything that was secret.
+pub(crate) fn clean(text: &str, longest: usize, sent: &[&Secret]) -> String {
+    let repeats = |secret: &&Secret| {
+        secret.text().is_some_and(|secret| secret.len() >= 6 && text.contains(secret))
+    };
+    if sent.iter().any(repeats) {
+        return "(it repeats a secret, and is not shown)".to_owned();
+    }
+    let mut words = String::new();
+    // Unicode knows more ways to turn a line of text around than control characters.
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    for word in text.split(|c: char| c.is_whitespace() || odd(c)).filter(|word| !word.is_empty()) {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+    }
+    if words.chars().count() > longest {
+        words = words.chars().take(longest).chain(['…']).collect();
+    }
+    words
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.error)?;
+        if let Some(subtype) = &self.subtype {
+            write!(f, " ({subtype})")?;
+        }
+        if let Some(description) = &self.description {
+            write!(f, ": {description}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Option<Refusal> {
+        Refusal::read(body.as_bytes(), &[])
+    }
+
+    #[test]
+    fn google_and_microsoft_are_read_alike() {
+        let google = read(r#"{"error":"invalid_grant","error_subtype":"invalid_rapt","error_description":"reauth related error","x":[1]}"#).unwrap();
+        assert_eq!(google.to_string(), "invalid_grant (invalid_rapt): reauth related error");
+        assert_eq!(google.remedy(), Remedy::Consent);
+        let microsoft = read(r#"{"error":"invalid_grant","error_description":"AADSTS50076: MFA.\r\nTrace ID: 1","error_codes":[50076],"suberror":"basic_action","claims":"{\"access_token\":{}}"}"#).unwrap();
+        assert_eq!(microsoft.subtype.as_deref(), Some("basic_action"));
+        assert_eq!(microsoft.description.as_deref(), Some("AADSTS50076: MFA. Trace ID: 1"));
+    }
+
+    #[test]
+    fn what_is_no_error_is_none() {
+        for body in ["", "<html>", "[]", "{}", r#"{"error":""}"#, r#"{"error":{"code":1}}"#] {
+            assert!(read(body).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn new_names_never_give_a_grant_up() {
+        for error in ["invalid_client", "unheard_of", "invalid_request"] {
+            let refusal = Refusal { error: error.to_owned(), ..Refusal::default() };
+            assert_eq!(refusal.remedy(), Remedy::Client);
+        }
+    }
+
+    #[test]
+    fn texts_cannot_paint_the_terminal_or_repeat_a_secret() {
+        let secret = Secret::copied_from(b"1//refresh");
+        let body = "{\"error\":\"a\\u001b[31mb\\u202e\",\"error_description\":\"got 1//refresh\"}";
+        let refusal = Refusal::read(body.as_bytes(), &[&secret]).unwrap();
+        assert_eq!(refusal.error, "a [31mb");
+        assert_eq!(refusal.description.as_deref(), Some("(it repeats a secret, and is not shown)"));
+        let long = clean(&"x ".repeat(5000), 600, &[]);
+        assert_eq!(long.chars().count(), 601);
+    }
+}
