@@ -124,6 +124,9 @@ fn helm() {
         assert!(ended.out().contains("error: "), "{ended}");
         assert!(ended.out().contains("\n1\n"), "{ended}");
         assert_eq!(home.read("out.yaml"), b"", "{helm}");
+        // Into a file, where two writers would write over each other, only Helm writes.
+        home.sh(&format!("{command} 2>said; test $? = 1")).succeeds();
+        assert!(home.read("said").starts_with(b"Error: error while running post render"), "{helm}");
     }
 }
 
