@@ -8,8 +8,18 @@ set -eu
 if [ "$1" != inside ]; then
     [ "$(id -u)" = 0 ] && [ -x /lib/systemd/systemd ] || exit 77
     unshare -m -p -f -C -u -i --mount-proc true 2>/dev/null || exit 77
-    # Without --kill-child, the systemd inside would outlive a time limit.
-    exec unshare -m -p -f -C -u -i --mount-proc --kill-child "$0" inside "$@"
+    # A control group of its own: two such systemds would stop each other's services.
+    mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    [ -n "$mount" ] || exit 77
+    around=$mount$(sed -n 's/^0:://p' /proc/self/cgroup)
+    group=$around/front-$$
+    { mkdir "$group" && echo 0 >"$group/cgroup.procs"; } 2>/dev/null || exit 77
+    status=0
+    timeout --signal=KILL 90 \
+        unshare -m -p -f -C -u -i --mount-proc --kill-child "$0" inside "$@" || status=$?
+    echo 0 >"$around/cgroup.procs"
+    find "$group" -depth -type d -exec rmdir {} \;
+    exit "$status"
 fi
 units=$2 files=$3 unit=$4 out=$5
 mount -t tmpfs tmpfs /run
@@ -20,7 +30,9 @@ for folder in etc usr/local/bin var; do
     mount --bind "/run/files/$folder" "/$folder"
 done
 cp "$units"/*.service /run/systemd/system
-# No other units than these, so that nothing is done to the machine.
+# No other units than these, and no settings of the kernel, so that nothing is done to the machine.
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
 for target in basic front shutdown sysinit; do
     printf '[Unit]\nDefaultDependencies=no\n' >"/run/systemd/system/$target.target"
 done
