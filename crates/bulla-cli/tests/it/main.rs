@@ -11,6 +11,8 @@ mod cases;
 mod damage;
 /// System calls that fail, and kills in the middle of them.
 mod faults;
+/// The examples for deploy tools, run by these.
+mod fronts;
 /// A terminal that is played by the test.
 mod pty;
 /// Several processes at one vault.

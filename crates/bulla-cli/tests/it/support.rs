@@ -276,7 +276,7 @@ fn contents(file: &mut File) -> Vec<u8> {
     bytes
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     walk(from, &mut |path, metadata| {
         let target = to.join(path.strip_prefix(from).unwrap());
         if metadata.is_dir() {

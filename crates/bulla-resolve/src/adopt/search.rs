@@ -131,7 +131,11 @@ impl<'a> Search<'a> {
 
     fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
         let key = self.path.last().map(|(_, key)| key.as_str()).filter(|_| named);
-        let is_secret = key.is_some_and(signs::is_secret_name);
+        // These settings of units say where a credential lies.
+        let is_place = |key: &&str| {
+            self.format == Format::Systemd && ["ImportCredential", "LoadCredential"].contains(key)
+        };
+        let is_secret = key.filter(|key| !is_place(key)).is_some_and(signs::is_secret_name);
         if matches!(scalar.text, Text::Opaque) {
             let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
             let raw = raw.trim_matches(['"', '\'']);

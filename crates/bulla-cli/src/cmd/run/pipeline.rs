@@ -80,8 +80,9 @@ pub(crate) fn register<'s>(
         return Ok(());
     }
     for secret in secrets {
-        let lines = pieces(secret).into_iter().filter(|piece| !piece.contains(&b'\n'));
-        for line in lines.filter(|line| is_maskable(line)) {
+        // Workers take a carriage return for the end of a line as well, and would print what is behind it.
+        let is_line = |piece: &&[u8]| !piece.iter().any(|&byte| byte == b'\n' || byte == b'\r');
+        for line in pieces(secret).into_iter().filter(is_line).filter(|line| is_maskable(line)) {
             for command in pipeline.commands(line) {
                 write_all(io::stdout(), &command)?;
             }
