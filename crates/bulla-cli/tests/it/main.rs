@@ -23,5 +23,7 @@ mod run;
 mod support;
 /// What happens on a terminal: questions, hidden input, signals, masks.
 mod terminal;
+/// A tree of configurations, read back by the programs that they are for.
+mod tree;
 /// Values come out as they went in.
 mod values;
