@@ -7,6 +7,8 @@
 mod canary;
 /// One file for each behaviour, in `tests/cases`.
 mod cases;
+/// The page that compares bulla with others.
+mod comparison;
 /// Vault files that are not what they should be.
 mod damage;
 /// System calls that fail, and kills in the middle of them.
