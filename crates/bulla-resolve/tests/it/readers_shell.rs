@@ -114,8 +114,9 @@ pub(crate) const DOCKER_ENV: &[Place] = &[
 /// for is enough.
 const DOCKER: &str = r#"
 import glob, http.server, json, os, shutil, socketserver, subprocess, sys, threading
+from concurrent.futures import ThreadPoolExecutor
 if not shutil.which('docker'): sys.exit(77)
-asked = []
+asked = {}
 class Daemon(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     def answer(self, status, value):
@@ -128,7 +129,8 @@ class Daemon(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self): self.answer(200, {})
     def do_GET(self): self.answer(200, {})
     def do_POST(self):
-        asked.append(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+        body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+        asked[body['Image']] = dict(pair.split('=', 1) for pair in body['Env'])
         self.answer(201, {'Id': 'x', 'Warnings': []})
     def address_string(self): return ''
     def log_message(self, *rest): pass
@@ -137,14 +139,15 @@ socket = os.path.join(sys.argv[1], 'socket')
 server = Server(socket, Daemon)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 environment = dict(os.environ, DOCKER_HOST='unix://' + socket, DOCKER_CONFIG=sys.argv[1])
-for path in glob.glob(sys.argv[1] + '/*.env'):
-    done = subprocess.run(['docker', 'create', '--env-file', path, 'image'], env=environment,
+def read(path):
+    image = 'image:' + os.path.basename(path).split('.')[0]
+    done = subprocess.run(['docker', 'create', '--env-file', path, image], env=environment,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
     got = done.stderr
     if done.returncode == 0:
-        values = dict(pair.split('=', 1) for pair in asked[-1]['Env'])
-        got = values['a'].encode() if values['end'] == '1' else b'no end'
+        got = asked[image]['a'].encode() if asked[image]['end'] == '1' else b'no end'
     open(path + '.got', 'wb').write(got)
+with ThreadPoolExecutor(4) as pool: list(pool.map(read, glob.glob(sys.argv[1] + '/*.env')))
 "#;
 const NODE: &str = r"
 const fs = require('fs'), util = require('util'), folder = process.argv[1];
