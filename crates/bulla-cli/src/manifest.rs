@@ -3,6 +3,7 @@
 //! The values are taken out of TOML's own tree and not through serde, whose messages quote what they
 //! do not like.
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -186,9 +187,18 @@ impl Document<'_> {
         };
         let first = plan.jobs.len();
         self.expand(&value.span(), folder, path, target, plan)?;
-        for job in &mut plan.jobs[first..] {
+        // So a folder can be listed behind those of its files that need to be told more about.
+        let mut found = plan.jobs.split_off(first);
+        let known: HashSet<_> = plan.jobs.iter().map(|job| (&job.source, &job.target)).collect();
+        let listed = found.len();
+        found.retain(|job| !known.contains(&(&job.source, &job.target)));
+        if found.is_empty() && listed > 0 {
+            return Err(self.wrong(&value.span(), "templates above list all files of this one"));
+        }
+        for mut job in found {
             (job.format, job.mode, job.owner) = (format, mode, owner);
             job.check.clone_from(&check);
+            plan.jobs.push(job);
         }
         Ok(())
     }

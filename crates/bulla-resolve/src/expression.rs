@@ -132,6 +132,17 @@ pub(crate) fn stray(at: usize) -> Wrong {
     }
 }
 
+/// Says that a reference stands in a value that is left alone.
+pub(crate) fn left(at: usize) -> Wrong {
+    Wrong {
+        at,
+        rule: Rule::StrayReference,
+        what: "a reference stands in a value that readers of this format read differently or that \
+               cannot be decoded here"
+            .to_owned(),
+    }
+}
+
 /// What is wrong with braces in YAML that are not quoted.
 pub(crate) const UNQUOTED: &str =
     "the braces need quotes here; without these, YAML takes them for a mapping";

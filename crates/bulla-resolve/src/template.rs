@@ -372,7 +372,10 @@ impl<'a> Reading<'a> {
             let escaped = expression::find_escaped(raw).map(|at| scalar.span.start + at);
             let escaped = escaped.filter(|_| matches!(scalar.text, Text::Opaque));
             for at in hits.into_iter().map(offset).chain(escaped) {
-                let wrong = expression::stray(at);
+                let wrong = match scalar.is_value() {
+                    true => expression::left(at),
+                    false => expression::stray(at),
+                };
                 self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
             }
             return;

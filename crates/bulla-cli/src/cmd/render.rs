@@ -357,7 +357,7 @@ impl From<Problem> for Failure {
                     "`bulla adopt` moves it into the vault; --allow literal-secret leaves it where it is",
                 ),
                 Rule::UnknownFormat => {
-                    failure.hint("--format says what it is; --format text takes references in braces only")
+                    failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
                 }
                 _ => failure,
             },

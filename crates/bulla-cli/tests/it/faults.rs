@@ -333,9 +333,9 @@ fn render_writes_values_into_the_target_alone() {
     assert_eq!(written, 4, "every file is written once");
 }
 
-/// Nothing that holds a secret is handed to another process.
+/// Nothing that holds a secret is handed to another process, and nobody else is needed to do it.
 #[test]
-fn no_command_starts_another_program() {
+fn no_command_starts_another_program_or_opens_a_socket() {
     if !can_trace() {
         return;
     }
@@ -349,10 +349,11 @@ fn no_command_starts_another_program() {
     ] {
         let home = Home::new(Way::Identity);
         entry(&home);
-        let ended = traced(&home, args, "x", &["-e", "trace=execve", "-o", "log"]);
+        let ended = traced(&home, args, "x", &["-e", "trace=execve,socket", "-o", "log"]);
         assert_eq!(ended.code(), 0, "{ended}");
         let log = String::from_utf8(home.read("log")).unwrap();
         assert_eq!(log.matches("execve(").count(), 1, "{args:?}: {log}");
+        assert!(!log.contains("socket("), "{args:?}: {log}");
     }
 }
 

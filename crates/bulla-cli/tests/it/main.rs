@@ -7,6 +7,8 @@
 mod canary;
 /// One file for each behaviour, in `tests/cases`.
 mod cases;
+/// The page that compares bulla with others.
+mod comparison;
 /// Vault files that are not what they should be.
 mod damage;
 /// System calls that fail, and kills in the middle of them.
@@ -25,5 +27,7 @@ mod run;
 mod support;
 /// What happens on a terminal: questions, hidden input, signals, masks.
 mod terminal;
+/// A tree of configurations, read back by the programs that they are for.
+mod tree;
 /// Values come out as they went in.
 mod values;

@@ -289,7 +289,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
 }
 
 /// Visits everything below `folder`, a folder before what is in it.
-fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata)) {
+pub(crate) fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let metadata = path.symlink_metadata().unwrap();

@@ -9,6 +9,9 @@ use std::ops::Range;
 
 use memchr::{memchr, memmem};
 
+use super::dotenv_docker::MAX_LINE;
+use super::lines::around;
+use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 use crate::secret::Draft;
 
@@ -42,7 +45,7 @@ impl Syntax for Dotenv {
         out: &mut Output,
     ) -> Result<(), Refusal> {
         let whole = content.joined();
-        let quotes: &[Quote] = match src[span].first() {
+        let quotes: &[Quote] = match src[span.clone()].first() {
             _ if content.typed => &[Quote::None],
             Some(b'"') => &[Quote::Double, Quote::Single],
             Some(b'\'') => &[Quote::Single, Quote::Double],
@@ -50,6 +53,14 @@ impl Syntax for Dotenv {
         };
         check_any(&whole)?;
         let mut refusal = None;
+        // Without quotes Docker reads it, too.
+        let rest = around(src, &span).len() - span.len();
+        if matches!(quotes, [Quote::None]) && rest + whole.len() > MAX_LINE {
+            return Err(Refusal(
+                "makes a line of more than 65000 bytes without quotes, which Docker's --env-file \
+                 refuses; write quotes in the template",
+            ));
+        }
         for quote in quotes {
             match quote.check(whole.bytes()) {
                 Ok(()) => {
@@ -202,8 +213,10 @@ impl Quote {
 /// What no quotes can help.
 fn check_any(value: &Draft) -> Result<(), Refusal> {
     let value = value.bytes();
-    if std::str::from_utf8(value).is_err() {
-        return Err(Refusal("is not UTF-8, as systemd and others demand"));
+    if systemd::text(value).is_none() {
+        return Err(Refusal(
+            "is not UTF-8 or holds what Unicode says is no character, which systemd refuses",
+        ));
     }
     // Python's expands it in any quotes.
     if memmem::find(value, b"${").is_some() {
@@ -221,11 +234,11 @@ fn check_any(value: &Draft) -> Result<(), Refusal> {
 
 pub(super) fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_./:@%+,=~-".contains(b);
-    // A shell takes `~` for a home folder where a path may begin.
-    let home = value.starts_with(b"~")
-        || memmem::find(value, b":~").is_some()
-        || memmem::find(value, b"=~").is_some();
-    if home || !value.iter().all(plain) {
+    // A shell takes `~` for a home folder where a path may begin, and zsh `=` for a search for one.
+    let path = value.starts_with(b"~")
+        || value.starts_with(b"=")
+        || [&b":~"[..], b"=~", b":="].iter().any(|sign| memmem::find(value, sign).is_some());
+    if path || !value.iter().all(plain) {
         return Err(Refusal(
             "has to be quoted here, but then Docker's --env-file would read the quotes too; \
              dotenv-docker carries all but line ends, or write the quotes in the template",

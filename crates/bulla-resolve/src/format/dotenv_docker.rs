@@ -51,7 +51,7 @@ impl Syntax for DotenvDocker {
 }
 
 /// Docker stops at lines of 64 KiB.
-const MAX_LINE: usize = 65_000;
+pub(super) const MAX_LINE: usize = 65_000;
 
 fn check(value: &[u8]) -> Result<(), Refusal> {
     if std::str::from_utf8(value).is_err() {

@@ -1,4 +1,4 @@
-//! INI files as Python's configparser, git, systemd, MySQL and MariaDB read them alike.
+//! INI files as Python's configparser, git, systemd, MySQL, MariaDB, npm's ini and PHP read them alike.
 //!
 //! They agree on `[section]`, `key = value` and lines that begin with `#` or `;`. They disagree on
 //! quotes, escapes, expansions, comments behind values, lines that are indented and `key: value`;
@@ -10,6 +10,7 @@ use memchr::memchr2;
 
 use super::ini_mysql::MAX_LINE;
 use super::lines::{around, is_blank, lines, opaque, trimmed, verbatim};
+use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 
 pub(super) struct Ini;
@@ -115,6 +116,13 @@ fn check(value: &[u8]) -> Result<(), Refusal> {
             }
             _ => "holds a control character; ini-git and ini-mysql carry it",
         }));
+    }
+    // The former two end lines for npm's ini, the third is white space to JavaScript.
+    if text.contains(['\u{2028}', '\u{2029}', '\u{feff}']) || systemd::text(value).is_none() {
+        return Err(Refusal(
+            "holds a character that readers of this format take for a line end, white space or \
+             none at all; ini-python, ini-git and ini-mysql carry it",
+        ));
     }
     if text.contains('%') {
         return Err(Refusal(

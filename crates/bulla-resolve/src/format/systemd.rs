@@ -384,7 +384,7 @@ fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scala
 }
 
 /// `bytes` as systemd takes text: UTF-8 without what Unicode says is no character.
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     let is_none = |c: char| matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
     std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii() || !text.contains(is_none))
 }

@@ -19,7 +19,9 @@ mod diff;
 mod docs;
 /// Reading templates and replacing files.
 mod files;
-/// Nasty values, judged by the programs that read such files.
+/// Values and forms of references, and the tables of who reads them.
+mod matrix;
+/// The readers of formats, judging them.
 mod readers;
 /// INI and its dialects, judged by the programs that read them.
 mod readers_ini;

@@ -1,5 +1,5 @@
-//! Nasty values in every format, judged by real readers: they read exactly the value, or it was
-//! refused. A reader that is not on this machine is skipped with a line that says so.
+//! The readers of formats, each judging all of [`matrix`](crate::matrix). One that is not on this machine is
+//! skipped with a line that says so.
 
 mod dotenv;
 mod genesys;
@@ -8,12 +8,10 @@ mod json;
 mod toml;
 mod yaml;
 
-use std::fs;
-use std::process::Command;
-
 use bulla_resolve::{Answer, Format, Kind, Reference, Secret, Source, Template, render};
 use proptest::prelude::*;
-use tempfile::TempDir;
+
+use crate::matrix::{Reader, Spot, VALUES, examine};
 
 /// A template, and the keys under which values stand in it.
 struct Trial {
@@ -25,55 +23,26 @@ struct Trial {
     keys: &'static [(&'static str, &'static str, &'static str)],
 }
 
-/// What reads renderings, and the script that makes it judge them.
-struct Reader<'a> {
-    command: &'a [&'a str],
-    script: &'a str,
-}
-
 impl Trial {
-    /// Renders every nasty value at every place and lets the reader check.
-    fn judge(&self, reader: &Reader<'_>) {
-        let folder = TempDir::new().unwrap();
-        let mut carried = 0;
-        for (number, value) in nasty().iter().enumerate() {
-            for (place, &(key, before, after)) in self.keys.iter().enumerate() {
-                let Some(rendered) = rendered(self.format, &self.only(place), value) else {
-                    continue;
-                };
-                carried += 1;
-                let path = folder.path().join(format!("{number}.{key}.{}", self.extension));
-                fs::write(&path, rendered).unwrap();
-                let mut name = path.into_os_string();
-                name.push(".want");
-                fs::write(name, [before.as_bytes(), value, after.as_bytes()].concat()).unwrap();
-            }
-        }
-        assert!(carried >= 2 * self.keys.len(), "{} carries next to nothing", self.format.name());
-        let Reader { command: [program, options @ ..], script } = reader else {
-            panic!("a reader is a program")
-        };
-        let command = Command::new(program).args(options).arg(script).arg(folder.path()).output();
-        let Ok(output) = command else {
-            println!("skipped: {program} is not there");
-            return;
-        };
-        if output.status.code() == Some(77) {
-            println!("skipped: {program} cannot read {}", self.format.name());
-            return;
-        }
-        let complaints = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        assert!(complaints.is_empty(), "{program} reads otherwise:\n{complaints}{errors}");
+    /// Has the reader judge every value at every place.
+    fn judge(&self, name: &str, command: &[&str]) {
+        let spots: Vec<_> = (self.keys.iter().enumerate())
+            .map(|(place, &(key, before, after))| Spot {
+                template: self.only(place),
+                suffix: format!("{key}.{}", self.extension),
+                before,
+                after,
+            })
+            .collect();
+        examine(self.format, &spots, &Reader { name, command });
     }
 
     /// Every value that is `fit` is carried at every place, and no other is.
     fn carries_just(&self, fit: impl Fn(&[u8]) -> bool) {
-        for value in nasty() {
+        for (_, value) in VALUES.iter() {
             for (place, (key, ..)) in self.keys.iter().enumerate() {
-                let carried = rendered(self.format, &self.only(place), &value).is_some();
-                assert_eq!(carried, fit(&value), "{} {key} {value:?}", self.format.name());
+                let carried = rendered(self.format, &self.only(place), value).is_some();
+                assert_eq!(carried, fit(value), "{} {key} {value:?}", self.format.name());
             }
         }
     }
@@ -95,143 +64,17 @@ fn is_text(value: &[u8]) -> bool {
     std::str::from_utf8(value).is_ok()
 }
 
-/// Values that somebody's template has been broken by.
-pub(crate) fn nasty() -> Vec<Vec<u8>> {
-    let texts = [
-        "",
-        " ",
-        "x",
-        "plain-token_1",
-        "1//0g~x.y",
-        "\n",
-        "a\nb",
-        "a\n",
-        "\na",
-        "a\n\nb\n\n",
-        "a\r\nb",
-        "a\rb",
-        "x\nadmin: true",
-        "x\nadmin=true",
-        "x\n[admin]",
-        "a#b",
-        "a #b",
-        "#",
-        "a: b",
-        ": ",
-        "- a",
-        "'",
-        "\"",
-        "''",
-        "\"\"",
-        "it's",
-        "a'b\"c",
-        "\\",
-        "a\\",
-        "\\\\",
-        "\\n",
-        "\\'",
-        "a\\\"b",
-        "$X",
-        "${X}",
-        "$(id)",
-        "`id`",
-        "%s",
-        "%(x)s",
-        "%%",
-        "!x",
-        "!",
-        "&x",
-        "*x",
-        "?",
-        "|",
-        ">",
-        "@x",
-        "%x",
-        "=",
-        "==",
-        "~",
-        "~/x",
-        "a:~/x",
-        "\t",
-        "a\tb",
-        " a",
-        "a ",
-        "\u{a0}",
-        "\u{2028}",
-        "a\u{2029}b",
-        "\u{feff}x",
-        "\u{85}",
-        "\u{7f}",
-        "\u{1b}[2J",
-        "\u{1}",
-        "\u{0}",
-        "a\u{0}b",
-        "\u{fffe}",
-        "\u{ffff}",
-        "\u{e9}",
-        "\u{1f511}",
-        "null",
-        "true",
-        "no",
-        "y",
-        "1e3",
-        "0x1F",
-        "0o17",
-        "007",
-        "1_000",
-        "12:30:45",
-        "2001-01-01",
-        ".inf",
-        ".nan",
-        "<<",
-        "{",
-        "}",
-        "[]",
-        "{{ x }}",
-        "((x))",
-        "bulla://a/b",
-        "<x>",
-        "]]>",
-        "&amp;",
-        "&#10;",
-        "<!--",
-        "a,b",
-        "a;b",
-        "; x",
-        "//x",
-        "/*x*/",
-        "---",
-        "...",
-        "--- x",
-        "a=b",
-        "export",
-        "EOF",
-        "p$x#y \"q\" \\n z",
-        "-----BEGIN X-----\nAA==\n-----END X-----\n",
-        "  a\n b",
-        "a\n  \nb",
-    ];
-    let mut values: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
-    values.extend([vec![0xff], vec![0xc3], b"a\xc3\x28b".to_vec(), vec![b'x'; 100_000]]);
-    values
-}
-
-const PYTHON: &[&str] = &["python3", "-c"];
-
-/// Each script gets a folder of numbered files, and prints the key and number of every one that it
-/// does not read as the file beside it with the expected bytes. Status 77 means that the reader is
-/// not there.
+/// What the Python scripts have in common.
 const COMMON: &str = r#"
 import sys, glob, os
 def check(ext, read):
-    for path in sorted(glob.glob(sys.argv[1] + '/*.' + ext)):
-        number, key = os.path.basename(path).split('.')[:2]
-        want = open(path + '.want', 'rb').read()
+    for path in glob.glob(sys.argv[1] + '/*.' + ext):
         try:
-            got = read(path, key)
+            got = read(path, os.path.basename(path).split('.')[1])
             if isinstance(got, str): got = got.encode('utf-8', 'surrogatepass')
+            elif not isinstance(got, bytes): got = type(got).__name__.encode()
         except Exception as e: got = type(e).__name__.encode()
-        if got != want: print(number, key, ascii(want[:60]), ascii(got[:60]))
+        open(path + '.got', 'wb').write(got)
 "#;
 
 /// The script with what all of them need.
@@ -263,8 +106,8 @@ impl Source for One<'_> {
 
 #[test]
 fn plain_text_carries_every_byte() {
-    for value in nasty() {
-        assert!(rendered(Format::Text, "x {{ bulla://a/b }} y", &value).is_some());
+    for (_, value) in VALUES.iter() {
+        assert!(rendered(Format::Text, "x {{ bulla://a/b }} y", value).is_some());
     }
 }
 

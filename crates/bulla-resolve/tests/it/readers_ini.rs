@@ -1,120 +1,77 @@
-//! INI files and their dialects, judged by Python's configparser, git and MariaDB.
-
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+//! INI files and their dialects, judged by Python's configparser, git, MariaDB, npm's ini and PHP.
 
 use bulla_resolve::Format;
 use proptest::prelude::*;
-use tempfile::TempDir;
 
-use crate::readers::{nasty, rendered};
+use crate::matrix::{Place, Reader, alone, judge};
+use crate::readers::rendered;
 use crate::{readers_shell, readers_systemd, readers_xml};
 
-/// A file with one reference, and the text around it in its scalar.
-pub(crate) struct Place {
-    pub(crate) template: &'static str,
-    pub(crate) before: &'static str,
-    pub(crate) after: &'static str,
+/// Has Python's configparser judge, with what it expands.
+fn by_python(format: Format, places: &[Place], name: &str, parser: &str) {
+    let script = PY_INI.replace("PARSER", parser);
+    judge(format, "ini", places, &Reader { name, command: &["python3", "-c", &script] });
 }
 
-/// A place that is nothing but the value.
-pub(crate) const fn alone(template: &'static str) -> Place {
-    Place { template, before: "", after: "" }
-}
-
-/// Renders every nasty value at every place and lets a program read the files. It gets a folder of
-/// files `NUMBER.EXTENSION` and writes what it has read from each to a file that is named
-/// `NUMBER.EXTENSION.got`; status 77 means that it cannot. At least `carried` of a hundred values have
-/// to be carried, or the test would be empty.
-pub(crate) fn judge(
-    format: Format,
-    extension: &str,
-    places: &[Place],
-    reader: &[&str],
-    carried: usize,
-) {
-    let folder = TempDir::new().unwrap();
-    let values = nasty();
-    let mut wanted = Vec::new();
-    for place in places {
-        for value in &values {
-            let Some(file) = rendered(format, place.template, value) else { continue };
-            let path = folder.path().join(format!("{}.{extension}", wanted.len()));
-            fs::write(&path, file).unwrap();
-            let want = [place.before.as_bytes(), value, place.after.as_bytes()].concat();
-            wanted.push((path, want));
-        }
-    }
-    let least = carried * values.len() * places.len() / 100;
-    assert!(wanted.len() >= least, "{} carries only {}", format.name(), wanted.len());
-    if !run(reader, folder.path()) {
-        println!("skipped: {} cannot judge {}", reader[0], format.name());
-        return;
-    }
-    let mut complaints = String::new();
-    for (path, want) in wanted {
-        let mut got = path.clone().into_os_string();
-        got.push(".got");
-        let got = fs::read(got).ok();
-        if got.as_ref() != Some(&want) {
-            let file = fs::read(path).unwrap();
-            let shown = |bytes: &[u8]| bytes[..bytes.len().min(120)].escape_ascii().to_string();
-            let got = got.map_or("nothing".to_owned(), |got| shown(&got));
-            complaints += &format!("{}\n  {got}\n  in {}\n", shown(&want), shown(&file));
-        }
-    }
-    assert!(complaints.is_empty(), "{} reads otherwise:\n{complaints}", reader[0]);
-}
-
-/// Whether the reader is there and did its work.
-fn run(reader: &[&str], folder: &Path) -> bool {
-    let Ok(output) = Command::new(reader[0]).args(&reader[1..]).arg(folder).output() else {
-        return false;
-    };
-    if output.status.code() == Some(77) {
-        return false;
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {errors}", reader[0]);
-    true
+fn by_shell(format: Format, places: &[Place], name: &str, script: &str) {
+    judge(format, "ini", places, &Reader { name, command: &["sh", "-c", script] });
 }
 
 #[test]
-fn ini_is_read_alike_by_all() {
-    for reader in [
-        python(PY_INI, "BasicInterpolation()"),
-        python(PY_INI, "None"),
-        python(PY_INI, "ExtendedInterpolation()"),
-        shell("sh", GIT),
-        shell("sh", MYSQL),
+fn ini_is_read_by_configparser() {
+    for (name, expansion) in [
+        ("Python configparser", "BasicInterpolation()"),
+        ("Python configparser, no interpolation", "None"),
+        ("Python configparser, ExtendedInterpolation", "ExtendedInterpolation()"),
     ] {
-        judge(Format::Ini, "ini", INI, &words(&reader), 50);
+        by_python(Format::Ini, INI, name, &format!("ConfigParser(interpolation={expansion})"));
     }
+}
+
+#[test]
+fn ini_is_read_by_git() {
+    by_shell(Format::Ini, INI, "git", GIT);
+}
+
+#[test]
+fn ini_is_read_by_mariadb() {
+    by_shell(Format::Ini, INI, "MariaDB", MYSQL);
+}
+
+#[test]
+fn ini_is_read_by_npms_ini() {
+    judge(Format::Ini, "ini", INI, &Reader { name: "npm ini", command: &["node", "-e", NPM] });
+}
+
+#[test]
+fn ini_is_read_by_php() {
+    let reader = Reader { name: "PHP, INI_SCANNER_RAW", command: &["php", "-n", "-r", PHP] };
+    judge(Format::Ini, "ini", INI, &reader);
 }
 
 #[test]
 fn ini_python_is_read_by_configparser() {
-    let reader = python(PY_INI, "BasicInterpolation()");
-    judge(Format::IniPython, "ini", PYTHON_INI, &words(&reader), 75);
+    by_python(Format::IniPython, PYTHON_INI, "Python configparser", "ConfigParser()");
 }
 
 #[test]
 fn ini_python_raw_is_read_by_configparser() {
-    let reader = python(PY_INI, "None");
-    judge(Format::IniPythonRaw, "ini", PYTHON_INI, &words(&reader), 75);
-    let raw = PY_INI.replace("ConfigParser(interpolation", "RawConfigParser(interpolation");
-    judge(Format::IniPythonRaw, "ini", PYTHON_INI, &words(&python(&raw, "None")), 75);
+    for (name, parser) in [
+        ("Python configparser, no interpolation", "ConfigParser(interpolation=None)"),
+        ("Python RawConfigParser", "RawConfigParser()"),
+    ] {
+        by_python(Format::IniPythonRaw, PYTHON_INI, name, parser);
+    }
 }
 
 #[test]
 fn ini_git_is_read_by_git() {
-    judge(Format::IniGit, "ini", GIT_INI, &words(&shell("sh", GIT)), 97);
+    by_shell(Format::IniGit, GIT_INI, "git", GIT);
 }
 
 #[test]
 fn ini_mysql_is_read_by_mariadb() {
-    judge(Format::IniMysql, "ini", MYSQL_INI, &words(&shell("sh", MYSQL)), 96);
+    by_shell(Format::IniMysql, MYSQL_INI, "MariaDB", MYSQL);
 }
 
 pub(crate) const INI: &[Place] = &[
@@ -151,10 +108,10 @@ pub(crate) const MYSQL_INI: &[Place] = &[
 ];
 
 const PY_INI: &str = r#"
-import configparser, glob, sys
-from configparser import BasicInterpolation, ExtendedInterpolation
+import glob, sys
+from configparser import *
 for path in glob.glob(sys.argv[1] + '/*.ini'):
-    tree = configparser.ConfigParser(interpolation=INTERPOLATION)
+    tree = PARSER
     try:
         tree.read(path, encoding='utf-8')
         got = tree['s']['a'] if tree['s']['end'] == '1' else 'no end'
@@ -180,21 +137,23 @@ done
 exit 0
 "#;
 
-/// A command that runs a Python script.
-fn python(script: &str, interpolation: &str) -> Vec<String> {
-    let script = script.replace("INTERPOLATION", interpolation);
-    vec!["python3".to_owned(), "-c".to_owned(), script]
+/// `./test --install` puts npm's into a folder of its own, which `NODE_PATH` names.
+const NPM: &str = r"
+const fs = require('fs'), folder = process.argv[1];
+let ini;
+try { ini = require('ini'); } catch { process.exit(77); }
+for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.ini'))) {
+    const tree = ini.parse(fs.readFileSync(folder + '/' + name, 'utf8'));
+    // It makes some words something else than text.
+    if (tree.s.end === '1') fs.writeFileSync(folder + '/' + name + '.got', String(tree.s.a));
 }
-
-/// A command that runs a script in a shell.
-pub(crate) fn shell(name: &str, script: &str) -> Vec<String> {
-    vec![name.to_owned(), "-c".to_owned(), script.to_owned()]
+";
+const PHP: &str = r"
+foreach (glob($argv[1] . '/*.ini') as $path) {
+    $tree = parse_ini_file($path, true, INI_SCANNER_RAW);
+    if ($tree && $tree['s']['end'] === '1') file_put_contents($path . '.got', $tree['s']['a']);
 }
-
-/// A command as it is run.
-pub(crate) fn words(command: &[String]) -> Vec<&str> {
-    command.iter().map(String::as_str).collect()
-}
+";
 
 proptest! {
     /// Whatever the value and wherever its place, it is proven or refused for a reason.

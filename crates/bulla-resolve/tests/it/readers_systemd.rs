@@ -3,21 +3,32 @@
 
 use bulla_resolve::Format;
 
-use crate::readers_ini::{Place, alone, judge};
+use crate::matrix::{Place, Reader, alone, judge};
 
 #[test]
 fn environments_are_read_by_systemd() {
-    judge(Format::Systemd, "service", ENVIRONMENT, &["python3", "-c", READER], 90);
+    judge(Format::Systemd, "service", ENVIRONMENT, &reader("systemd, Environment="));
 }
 
 #[test]
 fn arguments_are_read_by_systemd() {
-    judge(Format::Systemd, "service", ARGUMENTS, &["python3", "-c", READER], 90);
+    judge(Format::Systemd, "service", ARGUMENTS, &reader("systemd, ExecStart="));
 }
 
 #[test]
 fn other_settings_are_read_by_systemd() {
-    judge(Format::Systemd, "service", OTHERS, &["python3", "-c", READER], 55);
+    judge(Format::Systemd, "service", OTHERS, &reader("systemd, other settings"));
+}
+
+/// What the format `ini` says of systemd.
+#[test]
+fn ini_is_read_by_systemd() {
+    let places = &[alone("[Service]\nExecStart=/bin/true\nPAMName=bulla://a/b\n")];
+    judge(Format::Ini, "service", places, &reader("systemd, other settings"));
+}
+
+fn reader(name: &str) -> Reader<'_> {
+    Reader { name, command: &["python3", "-c", READER] }
 }
 
 pub(crate) const ENVIRONMENT: &[Place] = &[

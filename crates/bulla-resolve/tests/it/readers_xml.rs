@@ -2,16 +2,18 @@
 
 use bulla_resolve::Format;
 
-use crate::readers_ini::{Place, alone, judge, shell, words};
+use crate::matrix::{Place, Reader, alone, judge};
 
 #[test]
 fn xml_is_read_by_elementtree() {
-    judge(Format::Xml, "xml", XML, &["python3", "-c", PYTHON], 85);
+    let reader = Reader { name: "Python ElementTree", command: &["python3", "-c", PYTHON] };
+    judge(Format::Xml, "xml", XML, &reader);
 }
 
 #[test]
 fn xml_is_read_by_libxml2() {
-    judge(Format::Xml, "xml", XML, &words(&shell("sh", XMLLINT)), 85);
+    let reader = Reader { name: "libxml2", command: &["sh", "-c", XMLLINT] };
+    judge(Format::Xml, "xml", XML, &reader);
 }
 
 /// The value is in `@a`, or else in the first element.

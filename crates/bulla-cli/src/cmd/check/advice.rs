@@ -65,7 +65,8 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
             "if there is no option called password for it, guard the database"
         }
         Rule::StrayReference => {
-            "write {{ bulla://ENTRY/FIELD }}, or the reference as the whole value"
+            "write {{ bulla://ENTRY/FIELD }}, or the reference as the whole value; where it is so \
+             already, see the format's rules, or name a dialect of it"
         }
         Rule::SwappedSecrets => {
             "the client secret goes into [secret-NAME], the refresh token into the mail client"
@@ -81,7 +82,7 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
             "write https://login.microsoftonline.com, or https://accounts.google.com"
         }
         Rule::UnknownFormat => {
-            "say with --format what it is; `text` takes references in braces only"
+            "name it with --format, or `format` in bulla.toml; `text` takes references in braces only"
         }
         Rule::UnusedEntry => "remove it with `bulla rm` if nothing else needs it",
         Rule::UnusedSecretSection => {

@@ -2,7 +2,7 @@
 
 use bulla_resolve::Format;
 
-use super::{PYTHON, Reader, Trial, python};
+use super::{Trial, python};
 
 pub(super) const INI: Trial = Trial {
     format: Format::GenesysIni,
@@ -20,12 +20,12 @@ pub(super) const XML: Trial = Trial {
 
 #[test]
 fn genesys_ini_is_read_by_configparser() {
-    INI.judge(&Reader { command: PYTHON, script: &python(PY_INI) });
+    INI.judge("Python configparser", &["python3", "-c", &python(PY_INI)]);
 }
 
 #[test]
 fn genesys_xml_is_read_by_elementtree() {
-    XML.judge(&Reader { command: PYTHON, script: &python(PY_XML) });
+    XML.judge("Python ElementTree", &["python3", "-c", &python(PY_XML)]);
 }
 
 const PY_INI: &str = r#"

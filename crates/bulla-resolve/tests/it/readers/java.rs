@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 
-use super::{One, Reader, Trial, is_text};
+use super::{One, Trial, is_text};
 
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Properties,
@@ -32,7 +32,7 @@ fn properties_are_read_by_java() {
     let program = folder.path().join("Read.java");
     fs::write(&program, JAVA).unwrap();
     let script = program.to_str().expect("temporary folders have plain names");
-    TRIAL.judge(&Reader { command: OPTIONS, script });
+    TRIAL.judge("java.util.Properties", &[OPTIONS, &[script]].concat());
 }
 
 /// Java reads a rendering as it reads the template, but for the value; whatever stands around the
@@ -141,11 +141,8 @@ class Read {
             Properties stream = new Properties(), reader = new Properties();
             try (InputStream in = new FileInputStream(file)) { stream.load(in); }
             try (Reader in = new FileReader(file, StandardCharsets.UTF_8)) { reader.load(in); }
-            byte[] want = Files.readAllBytes(Path.of(file.getPath() + ".want"));
-            String value = stream.getProperty(name[1]);
-            boolean same = stream.equals(reader) && "1".equals(reader.getProperty("end"))
-                && Arrays.equals(want, value.getBytes(StandardCharsets.UTF_8));
-            if (!same) System.out.println(name[0] + " " + name[1]);
+            if (stream.equals(reader) && "1".equals(reader.getProperty("end")))
+                Files.writeString(Path.of(file.getPath() + ".got"), stream.getProperty(name[1]));
         }
     }
 }

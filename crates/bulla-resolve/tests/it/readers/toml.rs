@@ -3,7 +3,7 @@
 use bulla_resolve::Format;
 use proptest::prelude::*;
 
-use super::{PYTHON, Reader, Trial, is_text, python, rendered};
+use super::{Trial, is_text, python, rendered};
 
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Toml,
@@ -62,13 +62,13 @@ proptest! {
 #[test]
 fn toml_is_read_by_tomllib() {
     let script = python("try: from tomllib import loads\nexcept ImportError: sys.exit(77)\n") + PY;
-    TRIAL.judge(&Reader { command: PYTHON, script: &script });
+    TRIAL.judge("Python tomllib", &["python3", "-c", &script]);
 }
 
 #[test]
 fn toml_is_read_by_tomlkit() {
     let script = python("try: from tomlkit import loads\nexcept ImportError: sys.exit(77)\n") + PY;
-    TRIAL.judge(&Reader { command: PYTHON, script: &script });
+    TRIAL.judge("Python tomlkit", &["python3", "-c", &script]);
 }
 
 const PY: &str = r#"

@@ -3,7 +3,7 @@
 use bulla_resolve::Format;
 use proptest::prelude::*;
 
-use super::{PYTHON, Reader, Trial, is_text, python, rendered};
+use super::{Trial, is_text, python, rendered};
 
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Yaml,
@@ -41,7 +41,13 @@ fn yaml_carries_every_text() {
 
 #[test]
 fn yaml_is_read_by_pyyaml() {
-    TRIAL.judge(&Reader { command: PYTHON, script: &python(PY) });
+    TRIAL.judge("PyYAML", &["python3", "-c", &python(PY)]);
+}
+
+/// It reads YAML 1.2, and PyYAML 1.1.
+#[test]
+fn yaml_is_read_by_ruamel() {
+    TRIAL.judge("Python ruamel.yaml", &["python3", "-c", &python(RUAMEL)]);
 }
 
 #[test]
@@ -51,7 +57,7 @@ fn kubernetes_secrets_carry_every_byte() {
 
 #[test]
 fn kubernetes_secrets_are_read_by_pyyaml() {
-    SECRET.judge(&Reader { command: PYTHON, script: &python(PY_SECRET) });
+    SECRET.judge("PyYAML, data of a Secret", &["python3", "-c", &python(PY_SECRET)]);
 }
 
 const PY: &str = r#"
@@ -59,6 +65,15 @@ try: import yaml
 except ImportError: sys.exit(77)
 def read(path, key):
     tree = yaml.safe_load(open(path, 'rb'))
+    assert tree['end'] == 1
+    return tree[key][0] if key in 'eh' else tree[key]
+check('yaml', read)
+"#;
+const RUAMEL: &str = r#"
+try: from ruamel.yaml import YAML
+except ImportError: sys.exit(77)
+def read(path, key):
+    tree = YAML(typ='safe', pure=True).load(open(path, 'rb'))
     assert tree['end'] == 1
     return tree[key][0] if key in 'eh' else tree[key]
 check('yaml', read)
