@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use bulla_oauth::{Grant, Protocol};
-use bulla_vault::{Entry, Field, FieldName, Kind, State};
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, State, Vault};
 
 use super::{NetworkArgs, opens};
 use crate::account::{
     Account, CLIENT, CLIENT_CREDENTIALS, GRANT_TYPE, Registration, USER, VaultGrants, mailbox_name,
-    put,
+    put, servers, text,
 };
 use crate::args::NoSecrets;
 use crate::cmd::Done;
@@ -26,9 +26,9 @@ pub(crate) struct AddArgs {
     #[command(flatten)]
     nothing_more: NoSecrets,
 
-    /// The entry of the OAuth client that the token was issued to
+    /// The entry of the OAuth client that the token was issued to [default: what the mailbox says]
     #[arg(long, value_name = "ENTRY")]
-    client: String,
+    client: Option<String>,
     /// Read the refresh token from this file, exactly as it is
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
@@ -76,9 +76,10 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         return Err(Failure::usage("a token is never given as an argument")
             .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: revoke it"));
     }
-    let (name, client) = (mailbox_name(&args.address)?, entry_name(&args.client)?);
+    let name = mailbox_name(&args.address)?;
     let network = args.network.network();
     with_vault(context, |vault| {
+        let client = client(vault, &name, args.client.as_deref())?;
         let client = Registration::find(context, &vault.read()?, &client, &network)?;
         let refresh = match args.app_only {
             true => None,
@@ -92,6 +93,11 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         if args.app_only {
             fields.push((GRANT_TYPE, CLIENT_CREDENTIALS.to_owned()));
         }
+        // What is given wrong is told before anything is written.
+        let given = |field: &str| {
+            fields.iter().find(|(name, _)| *name == field).map(|(_, text)| text.clone())
+        };
+        servers(&client.provider, &name, given)?;
         let mut batch = vault.write(context.stamp(Some("added")))?;
         let there = batch.find(&name)?.map(|version| version.state);
         let mut entry = match there {
@@ -133,6 +139,24 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         }
         Ok(Exit::Done)
     })
+}
+
+/// The client that is named, or else the one of the mailbox.
+pub(crate) fn client(
+    vault: &Vault<'_>,
+    mailbox: &EntryName,
+    named: Option<&str>,
+) -> Result<EntryName, Failure> {
+    let found = vault.read()?.find(mailbox)?;
+    let own = || text(found.as_ref()?.live()?, CLIENT);
+    match named.map(str::to_owned).or_else(own) {
+        Some(client) => entry_name(&client),
+        None => {
+            let fact = "nobody knows which OAuth client this mailbox is for";
+            Err(Failure::new(Exit::Usage, "which-client", fact)
+                .hint("--client ENTRY says so; `bulla import client_secret_*.json` makes one"))
+        }
+    }
 }
 
 /// Sets public fields of an entry.

@@ -7,7 +7,7 @@ use bulla_oauth::{Authorization, Browser, DeviceCode, Grant, Loopback, Protocol,
 use bulla_vault::{Entry, EntryName, Kind, State, Vault};
 use serde_json::json;
 
-use super::add::{MailboxArgs, set_public};
+use super::add::{MailboxArgs, client, set_public};
 use super::token::life;
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
@@ -15,7 +15,6 @@ use crate::account::{
     refresh_token, servers, state, text,
 };
 use crate::cmd::Done;
-use crate::cmd::target::entry_name;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::prompt;
@@ -159,16 +158,11 @@ fn account(
         let fact = format!("`{name}` is a {}", entry.kind().as_str());
         return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
     }
-    let told = args.client.clone().or_else(|| text(there?, CLIENT));
-    let Some(client) = told else {
-        if there.is_some() {
-            return Account::find(context, &snapshot, name, network);
-        }
-        let fact = "nobody knows which OAuth client this mailbox is for";
-        return Err(Failure::new(Exit::Usage, "which-client", fact)
-            .hint("--client ENTRY says so; `bulla import client_secret_*.json` makes one"));
-    };
-    let registration = Registration::find(context, &snapshot, &entry_name(&client)?, network)?;
+    if args.client.is_none() && there.is_some_and(|entry| text(entry, CLIENT).is_none()) {
+        return Account::find(context, &snapshot, name, network);
+    }
+    let client = client(vault, name, args.client.as_deref())?;
+    let registration = Registration::find(context, &snapshot, &client, network)?;
     let fields = args.mailbox.fields(&registration);
     let given = |field: &str| {
         let given = fields.iter().find(|(name, _)| *name == field).map(|(_, text)| text.clone());
