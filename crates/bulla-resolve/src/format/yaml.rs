@@ -5,6 +5,7 @@
 //! here. How a value is written is in [`style`].
 
 mod aliases;
+mod simple;
 mod style;
 
 use std::ops::Range;
@@ -25,6 +26,13 @@ impl Syntax for Yaml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
+        if simple::is_simple(text) {
+            let walk = |found: &mut dyn FnMut(Node)| {
+                simple::walk(text, bom, found);
+                Ok(())
+            };
+            return kubernetes::scan(src, walk, found);
+        }
         let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
         let role = if anchored { Role::Encoded } else { Role::Value };
         kubernetes::scan(src, |found| walk(text, bom, role, found), found)
