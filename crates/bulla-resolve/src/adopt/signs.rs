@@ -26,7 +26,7 @@ fn ends_like_secret(name: &str) -> bool {
         let end = name.len().checked_sub(word.len()).map(|start| &name[start..]);
         end.is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
     };
-    SECRET_WORDS.iter().any(|word| is_end(word)) || is_end(&"key")
+    SECRET_WORDS.iter().any(is_end) || is_end(&"key")
 }
 
 /// Whether a value has the shape of a token or a private key.
