@@ -2,7 +2,7 @@
 //!
 //! `saphyr-parser` decides what is YAML and what a scalar decodes to. It tells where a node begins in
 //! characters, tag and anchor included; where the token itself begins and ends in bytes is found
-//! here. How a value is written is in [`style`].
+//! here. A file that is [`simple`] is read without it. How a value is written is in [`style`].
 
 mod aliases;
 mod simple;
