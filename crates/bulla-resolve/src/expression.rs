@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memchr;
 use memchr::memmem::{self, Finder};
 
 use crate::Reference;
@@ -95,9 +97,21 @@ pub(crate) fn find_escaped(raw: &[u8]) -> impl Iterator<Item = usize> {
         .filter(|at| matches!(raw.get(at + "bulla".len()), Some(b':' | b'\\' | b'&' | b'%')))
 }
 
+/// Whether a reference stands in `text` in plain letters.
+pub(crate) fn has_plain(text: &[u8]) -> bool {
+    // To look for one byte is quick, and most texts do not have it.
+    memchr(b':', text).is_some() && PLAIN.find(text).is_some()
+}
+
 /// Whether there are any [`hits`] in `text`.
 pub(crate) fn has_hits(text: &[u8]) -> bool {
     PLAIN.find(text).is_some() || ENCODED.iter().any(|needle| needle.find(text).is_some())
+}
+
+/// Whether anything that is sought in `src` before it is read may stand there: [`hits`], [`has_letters`]
+/// and [`in_utf16`] are all without it. One search instead of many, as most files hold nothing.
+pub(crate) fn may_refer(src: &[u8]) -> bool {
+    SIGNS.is_match(src)
 }
 
 /// Where references stand in `text`, plain or base64-encoded, in order.
@@ -113,12 +127,12 @@ pub(crate) fn hits(text: &[u8]) -> Vec<usize> {
 
 /// Whether the letters of a reference stand in `src` in UTF-16.
 pub(crate) fn in_utf16(src: &[u8]) -> bool {
-    memmem::find(src, b"b\0u\0l\0l\0a\0:\0/").is_some()
+    memmem::find(src, UTF16).is_some()
 }
 
 /// Whether the letters that every reference has stand in `src`; their escapes may differ.
 pub(crate) fn has_letters(src: &[u8]) -> bool {
-    memmem::find(src, b"bulla").is_some()
+    memmem::find(src, LETTERS).is_some()
 }
 
 /// Says that a reference stands where none is resolved.
@@ -150,8 +164,20 @@ pub(crate) const UNQUOTED: &str =
 static PLAIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SCHEME));
 
 /// What any base64 text holds that encodes `bulla://` after 0, 1 or 2 further bytes.
-static ENCODED: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| ["YnVsbGE6Ly", "J1bGxhOi8v", "idWxsYTovL"].map(Finder::new));
+const BASE64: [&str; 3] = ["YnVsbGE6Ly", "J1bGxhOi8v", "idWxsYTovL"];
+
+/// The letters that every reference has, and the beginning of one in UTF-16.
+const LETTERS: &[u8] = b"bulla";
+const UTF16: &[u8] = b"b\0u\0l\0l\0a\0:\0/";
+
+static ENCODED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| BASE64.map(Finder::new));
+
+/// All of them. Only leftmost matches are sought with vector instructions.
+static SIGNS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let signs = BASE64.iter().map(|text| text.as_bytes()).chain([LETTERS, UTF16]);
+    let searcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(signs);
+    searcher.expect("there are few of them")
+});
 
 fn blanks_before(text: &[u8]) -> usize {
     text.iter().rev().take_while(|&&b| is_blank(b)).count()
@@ -314,6 +340,21 @@ mod tests {
         ] {
             assert_eq!(found(text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_sought_is_seen_in_one_search() {
+        for text in [
+            &b"x bulla"[..],
+            b"eGJ1bGxhOi8vYS9i",
+            b"eHhidWxsYTovL2EvYg==",
+            b"YnVsbGE6Ly9hL2I=",
+            b"\xff\xfeb\0u\0l\0l\0a\0:\0/\0/\0",
+        ] {
+            assert!(has_letters(text) || has_hits(text) || in_utf16(text));
+            assert!(may_refer(text));
+        }
+        assert!(!may_refer(b"x: bull\n"));
     }
 
     #[test]

@@ -220,14 +220,14 @@ pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<P
         .into_iter()
         .map(|Pending { at, rule, kind, what, nearest }| {
             let at = at.clamp(bom, src.len().max(bom));
-            for &byte in &src[done.max(bom).min(at)..at] {
-                match byte {
-                    b'\n' => (line, column) = (line + 1, 1),
-                    // The further bytes of a UTF-8 character.
-                    0x80..=0xbf => {}
-                    _ => column += 1,
-                }
+            let mut passed = &src[done.max(bom).min(at)..at];
+            if let Some(last) = memchr::memrchr(b'\n', passed) {
+                line += memchr::memchr_iter(b'\n', passed).count();
+                column = 1;
+                passed = &passed[last + 1..];
             }
+            // All but the further bytes of UTF-8 characters.
+            column += passed.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count();
             done = at;
             Problem { rule, kind, file: file.to_owned(), line, column, what, nearest }
         })

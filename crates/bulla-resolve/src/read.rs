@@ -1,10 +1,10 @@
 //! Reads a template without trusting what lies at its path.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::template::Template;
 
@@ -33,12 +33,16 @@ pub fn read_template(path: &Path) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::TooLarge);
     }
     let mut bytes = Vec::with_capacity(len + 1);
-    // It may grow while it is read.
-    File::from(fd).take(Template::MAX_LEN as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > Template::MAX_LEN {
-        return Err(ReadError::TooLarge);
+    loop {
+        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            // It may grow while it is read.
+            Ok(_) if bytes.len() > Template::MAX_LEN => return Err(ReadError::TooLarge),
+            Ok(_) => bytes.reserve(1),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(bytes)
 }
 
 /// Why a template was not read.
@@ -62,8 +66,8 @@ impl From<io::Error> for ReadError {
     }
 }
 
-impl From<rustix::io::Errno> for ReadError {
-    fn from(error: rustix::io::Errno) -> Self {
+impl From<Errno> for ReadError {
+    fn from(error: Errno) -> Self {
         Self::Io(error.into())
     }
 }

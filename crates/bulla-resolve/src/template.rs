@@ -215,6 +215,8 @@ impl Wants {
 /// A template as it is being read.
 struct Reading<'a> {
     src: &'a [u8],
+    /// Whether a reference can be seen in the file before it is read.
+    may_refer: bool,
     /// Where references stand in the file as it is written.
     hits: Vec<usize>,
     /// How many of them lie before the scalar that was read last.
@@ -227,9 +229,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(src: &'a [u8]) -> Self {
+        let may_refer = expression::may_refer(src);
         Self {
             src,
-            hits: expression::hits(src),
+            may_refer,
+            hits: if may_refer { expression::hits(src) } else { Vec::new() },
             passed: 0,
             places: Vec::new(),
             pending: Vec::new(),
@@ -242,7 +246,7 @@ impl<'a> Reading<'a> {
         if let Some(&at) = self.hits.first() {
             let what = "the file has references, but its format is not known; name it";
             self.pending.push(Pending::new(at, Rule::UnknownFormat, what));
-        } else if expression::in_utf16(self.src) {
+        } else if self.may_refer && expression::in_utf16(self.src) {
             self.reject_utf16();
         }
     }
@@ -256,13 +260,12 @@ impl<'a> Reading<'a> {
     fn read(&mut self, name: &str, format: Format, fill: bool) {
         let syntax = format.syntax();
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
-        if (self.hits.is_empty() && expression::in_utf16(self.src)) || (utf16 && fill) {
+        let hidden = self.may_refer && self.hits.is_empty() && expression::in_utf16(self.src);
+        if hidden || (utf16 && fill) {
             return self.reject_utf16();
         }
         // A file in which nothing can be replaced is copied, even one that does not parse.
-        let suspect =
-            !self.hits.is_empty() || expression::has_letters(self.src) || syntax.may_hide(self.src);
-        if !suspect && !fill {
+        if !self.is_suspect(syntax) && !fill {
             return;
         }
         let mut sections = fill.then(Sections::default);
@@ -287,6 +290,13 @@ impl<'a> Reading<'a> {
             }
             self.places.sort_unstable_by_key(|place| place.scalar);
         }
+    }
+
+    /// Whether a reference may stand in the file, in whatever spelling.
+    fn is_suspect(&self, syntax: &dyn Syntax) -> bool {
+        !self.hits.is_empty()
+            || (self.may_refer && expression::has_letters(self.src))
+            || syntax.may_hide(self.src)
     }
 
     fn scan(
@@ -437,4 +447,128 @@ fn gives_base64(expression: &Expression) -> bool {
 
 fn is_typed(expression: &Expression) -> bool {
     expression.filters.iter().any(|filter| filter.is_typed())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A letter as formats may write it, or what they skip in the midst of a word.
+    const SPELLINGS: &[&str] = &[
+        "@",
+        "@",
+        "@",
+        "@",
+        "\\@",
+        "\\u00#",
+        "\\u{#}",
+        "\\U000000#",
+        "\\x#",
+        "&#x#;",
+        "%#",
+        "\"@",
+        "'@",
+        "@\"",
+        "@'",
+        "\\\n@",
+        "\\\n  @",
+        "\\\r\n@",
+        "@\\n",
+        "@<!-- -->",
+        "<![CDATA[@]]>",
+        "$'\\x#'",
+        "\n @",
+        "`@",
+        "@\u{200b}",
+        "\\N{@}",
+        "@\\\\",
+        "^@",
+        "\"\"@",
+        "@]]><![CDATA[",
+        "$@",
+        "\\ @",
+        "@\n",
+        "<?a?>@",
+    ];
+
+    const AROUND: &[(&str, &str)] = &[
+        ("a=", "\n"),
+        ("a: ", "\n"),
+        ("[a]\nb = ", "\n"),
+        ("a = \"", "\"\n"),
+        ("[a]\nb = \"\"\"", "\"\"\"\n"),
+        ("a: \"", "\"\n"),
+        ("a='", "'\n"),
+        ("a='''", "'''\n"),
+        ("a=$'", "'\n"),
+        ("{\"a\": \"", "\"}\n"),
+        ("{\"", "\": 1}\n"),
+        ("<a>", "</a>\n"),
+        ("<a b=\"", "\"/>\n"),
+        ("[Service]\nEnvironment=\"a=", "\"\n"),
+        ("[Service]\nExecStart=/a ", " b\n"),
+        ("# ", "\n"),
+        ("a: |\n  ", "\n"),
+        ("apiVersion: v1\nkind: Secret\ndata:\n  a: ", "\n"),
+        ("apiVersion: v1\nkind: Secret\ndata:\n  a: \"", "\"\n"),
+        ("{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {\"a\": \"", "\"}}\n"),
+        ("export ", "=b\n"),
+    ];
+
+    const WORDS: &[&str] = &[
+        "bulla://a/b",
+        "YnVsbGE6Ly9hL2I=",
+        "eGJ1bGxhOi8vYS9i",
+        "eHhidWxsYTovL2EvYg==",
+        "{{ bulla://a/b }}",
+    ];
+
+    #[test]
+    fn references_in_pieces_of_base64_are_not_passed_over() {
+        for (format, src) in [
+            (Format::Properties, "a=Yn\\VsbGE6Ly9hL2I=\n"),
+            (Format::IniGit, "[a]\nb = eGJ\"\"1bGxhOi8vYS9i\n"),
+            (Format::IniGit, "[a]\nb = Y\\\r\nnVsbGE6Ly9hL2I=\n"),
+            (Format::Xml, "<a>YnVs<!-- -->bGE6Ly9hL2I=</a>"),
+        ] {
+            let template = Template::parse("x", src.into(), Some(format));
+            assert!(!template.problems().is_empty(), "{src}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        /// A file that is not taken apart, because nothing in it could be a reference, holds none.
+        #[test]
+        fn what_is_passed_over_holds_nothing(
+            format in 0..Format::ALL.len(),
+            around in 0..AROUND.len(),
+            word in 0..WORDS.len(),
+            spellings in prop::collection::vec((0_usize..20, 0..SPELLINGS.len()), 1..4),
+        ) {
+            let mut src = String::new();
+            for (number, letter) in WORDS[word].chars().enumerate() {
+                let spelling = spellings.iter().find(|(at, _)| *at == number);
+                let spelling = spelling.map_or("@", |(_, spelling)| SPELLINGS[*spelling]);
+                let hexadecimal = format!("{:02x}", u32::from(letter));
+                src += &spelling.replace('#', &hexadecimal).replace('@', &letter.to_string());
+            }
+            let (before, after) = AROUND[around];
+            let src = format!("{before}{src}{after}").into_bytes();
+            let (format, mut reading) = (Format::ALL[format], Reading::new(&src));
+            if !reading.is_suspect(format.syntax()) {
+                reading.hits = expression::hits(&src);
+                // What does not follow its format is copied, if nothing can be replaced in it.
+                let _ = reading.scan(format.syntax(), None);
+                let found = reading.pending.iter().map(|pending| &pending.what).collect::<Vec<_>>();
+                prop_assert!(
+                    reading.places.is_empty() && found.is_empty(),
+                    "{}: {found:?} in {}", format.name(), String::from_utf8_lossy(&src)
+                );
+            }
+        }
+    }
 }

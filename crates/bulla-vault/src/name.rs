@@ -116,14 +116,16 @@ fn normalised(name: &str, max_len: usize) -> Result<String, InvalidName> {
     if name.len() > 4 * max_len {
         return Err(InvalidName::TooLong(max_len));
     }
-    let name = if is_nfc(name) { name.to_owned() } else { name.nfc().collect() };
+    // Printable ASCII, as most names are, needs neither to be normalised nor to be looked at further.
+    let is_plain = name.bytes().all(|b| matches!(b, b' '..=b'~'));
+    let name = if is_plain || is_nfc(name) { name.to_owned() } else { name.nfc().collect() };
     if name.is_empty() {
         return Err(InvalidName::Empty);
     }
     if name.len() > max_len {
         return Err(InvalidName::TooLong(max_len));
     }
-    if let Some(found) = name.chars().find(|&c| is_invisible(c)) {
+    if !is_plain && let Some(found) = name.chars().find(|&c| is_invisible(c)) {
         return Err(InvalidName::Character(found.into()));
     }
     if name.trim() != name {

@@ -19,7 +19,7 @@ use crate::manifest::{Config, Plan};
 use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
-use crate::templates::{Job, walk};
+use crate::templates::{Job, look_at, walk};
 use crate::tokens::Tokens;
 
 mod check;
@@ -98,16 +98,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     let context = &context;
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
-    let mut templates = Vec::with_capacity(jobs.len());
-    for job in &jobs {
-        match read(&job.source) {
-            Ok(bytes) => {
-                let name = shown(&job.source);
-                templates.push(Template::parse(&name, bytes, job.format));
-            }
-            Err(failure) => unread.push(failure),
-        }
-    }
+    let (templates, failures) =
+        look_at(&jobs, |job, name, bytes| Template::parse(name, bytes, job.format));
+    unread.extend(failures);
     if !unread.is_empty() {
         return Err(several(context, unread));
     }

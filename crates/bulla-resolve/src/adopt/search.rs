@@ -1,5 +1,6 @@
 //! Looks through a file for secrets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -8,11 +9,11 @@ use zeroize::Zeroizing;
 use super::inside::{self, Name};
 use super::{Braces, EntryKind, Find, Spot, signs};
 use crate::Reference;
+use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
 use crate::names::{segment, stem};
-use crate::reference::SCHEME;
 use crate::secret::Secret;
 
 /// A file as it is searched.
@@ -31,7 +32,7 @@ pub(super) struct Search<'a> {
     fields: BTreeMap<(String, String), (usize, usize)>,
     sections: Sections,
     /// The names of the sections and keys around a value, with their depths.
-    path: Vec<(usize, String)>,
+    path: Vec<(usize, Cow<'a, str>)>,
     /// Whether the last name of the path waits for its value.
     named: bool,
     /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
@@ -64,7 +65,7 @@ impl<'a> Search<'a> {
         self.format.syntax().scan(src, &mut |scalar| {
             let data = scalar.data(src);
             let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
-            let referred = memchr::memmem::find(text, SCHEME.as_bytes()).is_some();
+            let referred = scalar.is_value() && expression::has_plain(text);
             if self.format.is_genesys() {
                 self.sections.observe(src, number, &scalar, referred);
             }
@@ -88,7 +89,11 @@ impl<'a> Search<'a> {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
                 self.path.retain(|(around, _)| *around < depth);
-                self.path.push((depth, String::from_utf8_lossy(text).into_owned()));
+                let name = match &scalar.text {
+                    Text::Verbatim(range) => String::from_utf8_lossy(&self.src[range.clone()]),
+                    _ => Cow::Owned(String::from_utf8_lossy(text).into_owned()),
+                };
+                self.path.push((depth, name));
                 self.named = scalar.role == Role::Key;
                 // The name of an element comes again behind its attributes.
                 let at = scalar.span.start;
@@ -125,12 +130,12 @@ impl<'a> Search<'a> {
         } else if let Some((around, _, label)) = &self.label
             && ((*depth == *around && is("value")) || *depth + 1 == *around)
         {
-            name.clone_from(label);
+            *name = Cow::Owned(label.clone());
         }
     }
 
     fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
-        let key = self.path.last().map(|(_, key)| key.as_str()).filter(|_| named);
+        let key = self.path.last().map(|(_, key)| &**key).filter(|_| named);
         // These settings of units say where a credential lies.
         let is_place = |key: &&str| {
             self.format == Format::Systemd && ["ImportCredential", "LoadCredential"].contains(key)
@@ -175,7 +180,7 @@ impl<'a> Search<'a> {
                 Name::Url => (format!("{} url", self.place()), None, "url"),
                 Name::Variable(name) => (format!("{}.{name}", self.place()), None, name),
             };
-            let names = self.path.iter().map(|(_, name)| name.as_str()).chain(below);
+            let names = self.path.iter().map(|(_, name)| &**name).chain(below);
             let entry = self.entry(names);
             let encoded = &text.as_bytes()[piece.range.clone()];
             let Some(value) = piece
@@ -218,7 +223,7 @@ impl<'a> Search<'a> {
     fn whole(&mut self, scalar: &Scalar, text: &[u8]) {
         let (entry, field) = match self.path.split_last() {
             Some(((_, key), around)) => {
-                (self.entry(around.iter().map(|(_, name)| name.as_str())), segment(key))
+                (self.entry(around.iter().map(|(_, name)| &**name)), segment(key))
             }
             None => (self.stem.clone(), UNNAMED.to_owned()),
         };
@@ -238,8 +243,8 @@ impl<'a> Search<'a> {
 
     /// Whether the value is the `auth` of a registry in Docker's `config.json`.
     fn is_docker_login(&self, named: bool) -> bool {
-        let names: Vec<_> = self.path.iter().rev().take(3).map(|(_, name)| name.as_str()).collect();
-        named && matches!(names[..], ["auth", _, "auths"])
+        let mut names = self.path.iter().rev().map(|(_, name)| &**name);
+        named && names.next() == Some("auth") && names.nth(1) == Some("auths")
     }
 
     /// `USER:PASSWORD` in base64.
@@ -248,7 +253,7 @@ impl<'a> Search<'a> {
         let Some(login) = login.filter(|login| login.expose().contains(&b':')) else {
             return self.whole(scalar, text.as_bytes());
         };
-        let entry = self.entry(self.path[..self.path.len() - 1].iter().map(|(_, n)| n.as_str()));
+        let entry = self.entry(self.path[..self.path.len() - 1].iter().map(|(_, n)| &**n));
         let what = What {
             place: self.place(),
             value: login.expose(),
@@ -264,7 +269,7 @@ impl<'a> Search<'a> {
         if self.path.is_empty() {
             return "(unnamed)".to_owned();
         }
-        self.path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(".")
+        self.path.iter().map(|(_, name)| &**name).collect::<Vec<_>>().join(".")
     }
 
     /// The entry that is named after the file and `names`.

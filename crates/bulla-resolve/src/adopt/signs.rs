@@ -7,12 +7,26 @@ use std::ops::Range;
 
 /// Whether a value under this name is a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
+    // Most names are none, and taking them apart is slow.
+    if name.is_ascii() && !ends_like_secret(name) {
+        return false;
+    }
     let words = words(name);
     let Some((last, before)) = words.split_last() else { return false };
     if SECRET_WORDS.contains(&last.as_str()) {
         return true;
     }
     last == "key" && before.last().is_some_and(|word| KEY_WORDS.contains(&word.as_str()))
+}
+
+/// Whether the letters at the end of an ASCII name are those of a word that tells a secret.
+fn ends_like_secret(name: &str) -> bool {
+    let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
+    let is_end = |word: &&str| {
+        let end = name.len().checked_sub(word.len()).map(|start| &name[start..]);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    SECRET_WORDS.iter().any(is_end) || is_end(&"key")
 }
 
 /// Whether a value has the shape of a token or a private key.
@@ -55,7 +69,9 @@ pub(super) fn is_literal(value: &str) -> bool {
 
 /// Where the password stands in a URL with one in its user information.
 pub(super) fn password_in_url(value: &str) -> Option<Range<usize>> {
-    let (scheme, rest) = value.split_once("://")?;
+    memchr::memchr(b':', value.as_bytes())?;
+    let (scheme, rest) = value.split_at(memchr::memmem::find(value.as_bytes(), b"://")?);
+    let rest = &rest["://".len()..];
     let scheme_is_one = !scheme.is_empty()
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::adopt::signs::{TOKEN_PREFIXES, is_placeholder, looks_secret};
 
@@ -61,13 +61,33 @@ pub(super) fn find(src: &[u8]) -> Vec<Range<usize>> {
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
     // The letters of a name can be written by their numbers.
-    NAMES.is_match(src) || memchr::memmem::find(src, br"\u").is_some()
+    has_name(src) || memchr::memmem::find(src, br"\u").is_some()
+}
+
+/// Whether one of [`NAMES`] stands in `src`, in whatever case.
+fn has_name(src: &[u8]) -> bool {
+    /// No name is longer, so each stands whole in one of the pieces.
+    const OVERLAP: usize = 16;
+    let mut piece = [0; 4096];
+    let mut rest = src;
+    while !rest.is_empty() {
+        let length = rest.len().min(piece.len());
+        // Letters become small ones, and nothing else becomes a letter.
+        for (small, byte) in piece.iter_mut().zip(rest) {
+            *small = byte | 0x20;
+        }
+        if NAMES.is_match(&piece[..length]) {
+            return true;
+        }
+        rest = &rest[if length == rest.len() { length } else { length - OVERLAP }..];
+    }
+    false
 }
 
 /// What the strings begin with, or what stands at a fixed place in them.
 static STARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let others = ["eyJ", "-----BEGIN ", "://", "Q~"];
-    AhoCorasick::new(TOKEN_PREFIXES.iter().chain(&others)).expect("there are few of them")
+    searcher(TOKEN_PREFIXES.iter().copied().chain(others))
 });
 
 /// The others by their numbers; `eyJ` is like the prefixes.
@@ -77,12 +97,15 @@ const ENTRA: usize = 3;
 
 /// What every name that is taken for that of a secret has in it.
 static NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasickBuilder::new()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(["auth", "credential", "key", "pass", "pwd", "secret", "token"])
-        .expect("there are few of them")
+    searcher(["auth", "credential", "key", "pass", "pwd", "secret", "token"].into_iter())
 });
+
+/// Finds texts of which none holds another. Of the kinds of matches only the leftmost are sought with
+/// vector instructions, which is thirty times faster; where none holds another, all are the same.
+fn searcher(texts: impl Iterator<Item = &'static str>) -> AhoCorasick {
+    let searcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts);
+    searcher.expect("there are few of them")
+}
 
 fn in_token(b: &u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~".contains(b)
@@ -137,5 +160,11 @@ mod tests {
             assert!(may_name_secrets(name.as_bytes()), "{name}");
         }
         assert!(!may_name_secrets(b"host: example.com\n"));
+        for before in 4070..4110 {
+            let mut text = vec![b'#'; before];
+            assert!(!may_name_secrets(&text));
+            text.extend(b"CREDENTIAL: x");
+            assert!(may_name_secrets(&text), "{before}");
+        }
     }
 }

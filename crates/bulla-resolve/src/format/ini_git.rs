@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::lines::{is_blank, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
-use crate::expression::has_letters;
+use crate::expression::may_refer;
 use crate::problem::Rule;
 
 pub(super) struct IniGit;
@@ -57,10 +57,10 @@ impl Syntax for IniGit {
     fn may_hide(&self, src: &[u8]) -> bool {
         // A line that is broken within the first word, or quotes there. Without these a file has to follow
         // the format only if a word is left.
-        memchr::memmem::find(src, b"\\\n").is_some()
+        [&b"\\\n"[..], b"\\\r\n"].iter().any(|end| memchr::memmem::find(src, end).is_some())
             || (memchr::memchr(b'"', src).is_some() && {
                 let rest = src.iter().copied().filter(|&b| b != b'"');
-                has_letters(&Zeroizing::new(rest.collect::<Vec<_>>()))
+                may_refer(&Zeroizing::new(rest.collect::<Vec<_>>()))
             })
     }
 }

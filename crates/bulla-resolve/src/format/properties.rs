@@ -55,9 +55,12 @@ impl Syntax for Properties {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        // A letter of the scheme by its number, with a backslash for nothing, or behind a line's end.
-        memchr::memchr_iter(b'\\', src)
-            .any(|at| src.get(at + 1).is_some_and(|next| b"ubla\r\n".contains(next)))
+        // A letter by its number, with a backslash for nothing, or behind a line's end.
+        let hides = |next: &u8| match next {
+            b'n' | b'r' | b't' | b'f' => false,
+            next => next.is_ascii_alphanumeric() || matches!(next, b'\r' | b'\n'),
+        };
+        memchr::memchr_iter(b'\\', src).any(|at| src.get(at + 1).is_some_and(hides))
     }
 }
 

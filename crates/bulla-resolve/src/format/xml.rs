@@ -11,7 +11,7 @@ use quick_xml::{Reader, XmlVersion, escape};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text, utf8};
-use crate::expression::{has_letters, hits};
+use crate::expression::{hits, may_refer};
 use crate::problem::Rule;
 use crate::reference::SCHEME;
 use crate::secret::Draft;
@@ -76,7 +76,7 @@ impl Syntax for Xml {
 
     fn may_hide(&self, src: &[u8]) -> bool {
         // A letter by its number, or a word in pieces.
-        memmem::find(src, b"&#").is_some() || has_letters(&without_breaks(src))
+        memmem::find(src, b"&#").is_some() || may_refer(&without_breaks(src))
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! `saphyr-parser` decides what is YAML and what a scalar decodes to. It tells where a node begins in
 //! characters, tag and anchor included; where the token itself begins and ends in bytes is found
-//! here. How a value is written is in [`style`].
+//! here. A file that is [`simple`] is read without it. How a value is written is in [`style`].
 
 mod aliases;
+mod simple;
 mod style;
 
 use std::ops::Range;
@@ -25,6 +26,13 @@ impl Syntax for Yaml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
+        if simple::is_simple(text) {
+            let walk = |found: &mut dyn FnMut(Node)| {
+                simple::walk(text, bom, found);
+                Ok(())
+            };
+            return kubernetes::scan(src, walk, found);
+        }
         let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
         let role = if anchored { Role::Encoded } else { Role::Value };
         kubernetes::scan(src, |found| walk(text, bom, role, found), found)

@@ -1,0 +1,442 @@
+//! The YAML that most files are made of, read with a quarter of the work of `saphyr-parser`.
+//!
+//! It has mappings and lists in lines of their own, whose keys and values are plain or in quotes, each
+//! on one line and without escapes. Everything else is left to the parser. Where this takes a file it
+//! finds just what the parser finds: a test compares the two.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2};
+
+use super::{Node, Role, Scalar, Text};
+
+/// Whether all of `text` is simple.
+pub(super) fn is_simple(text: &str) -> bool {
+    Lines::new(0, |_| ()).read(text.as_bytes()).is_some()
+}
+
+/// Goes through the nodes of a text that is simple and begins behind `bom` bytes of the file.
+pub(super) fn walk(text: &str, bom: usize, found: impl FnMut(Node)) {
+    let read = Lines::new(bom, found).read(text.as_bytes());
+    debug_assert!(read.is_some(), "only what is simple gets here");
+}
+
+/// What is known before a line. The methods give `None` where the file is not simple.
+struct Lines<F> {
+    found: F,
+    bom: usize,
+    /// The collections around the last node, outermost first.
+    open: Vec<Collection>,
+    /// Whether the last key has no value yet.
+    waits: bool,
+    /// Whether the document has a line that opens it.
+    marked: bool,
+    /// Whether the document has a node.
+    begun: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Collection {
+    /// Where its keys or dashes stand.
+    column: usize,
+    is_list: bool,
+}
+
+/// A scalar as it is written, and what it says.
+type Token = (Range<usize>, Range<usize>);
+
+/// Parsers have limits of their own for what is nested deeper, and for longer keys.
+const DEEPEST: usize = 64;
+const LONGEST_KEY: usize = 512;
+
+impl<F: FnMut(Node)> Lines<F> {
+    fn new(bom: usize, found: F) -> Self {
+        Self { found, bom, open: Vec::new(), waits: false, marked: false, begun: false }
+    }
+
+    fn read(&mut self, text: &[u8]) -> Option<()> {
+        let mut start = 0;
+        while start < text.len() {
+            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
+            let is_crlf = text[start..end].ends_with(b"\r");
+            self.line(text, start..end - usize::from(is_crlf))?;
+            start = end + 1;
+        }
+        self.end_document()
+    }
+
+    fn line(&mut self, text: &[u8], line: Range<usize>) -> Option<()> {
+        let Range { start, end } = line;
+        let mut at = start + blanks(&text[start..end]);
+        if is_over(text, at..end)? {
+            return Some(());
+        }
+        if text[start..end].starts_with(b"---") || text[start..end].starts_with(b"...") {
+            return self.begin_document(&text[start..end]);
+        }
+        let mut inside = false;
+        while text[at..end].starts_with(b"- ") {
+            self.enter(Collection { column: at - start, is_list: true }, inside)?;
+            inside = true;
+            at += 1 + blanks(&text[at + 1..end]);
+        }
+        let (span, says) = scalar(text, at..end)?;
+        let behind = span.end;
+        if !matches!(text[behind..end], [b':'] | [b':', b' ', ..]) {
+            // What stands alone in a line may go on from the line above.
+            return (inside && is_over(text, behind..end)?)
+                .then(|| self.scalar((span, says), Role::Value));
+        }
+        if span.len() > LONGEST_KEY {
+            return None;
+        }
+        self.enter(Collection { column: at - start, is_list: false }, inside)?;
+        self.scalar((span, says), Role::Key);
+        at = behind + 1 + blanks(&text[behind + 1..end]);
+        if is_over(text, at..end)? {
+            self.waits = true;
+            return Some(());
+        }
+        let value = scalar(text, at..end)?;
+        is_over(text, value.0.end..end)?.then(|| self.scalar(value, Role::Value))
+    }
+
+    /// Comes to a key or dash of a collection. `inside` says that a dash stands before it in its line.
+    fn enter(&mut self, next: Collection, inside: bool) -> Option<()> {
+        let waits = std::mem::take(&mut self.waits);
+        if !inside && !waits && self.begun {
+            let lies_within = |around: &Collection| {
+                around.column > next.column
+                    || (around.column == next.column && around.is_list && !next.is_list)
+            };
+            while self.open.last().is_some_and(lies_within) {
+                self.close();
+            }
+            return (self.open.last() == Some(&next)).then_some(());
+        }
+        if let Some(around) = self.open.last() {
+            // The list under a key may stand in the key's own column.
+            let same = next.is_list && !around.is_list && next.column == around.column;
+            if next.column <= around.column && !same {
+                return None;
+            }
+        }
+        self.begun = true;
+        self.open.push(next);
+        (self.found)(Node::Open);
+        (self.open.len() <= DEEPEST).then_some(())
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+        (self.found)(Node::Close);
+    }
+
+    fn scalar(&mut self, (span, says): Token, role: Role) {
+        let moved = |range: Range<usize>| self.bom + range.start..self.bom + range.end;
+        let (span, text) = (moved(span), Text::Verbatim(moved(says)));
+        (self.found)(Node::Scalar(Scalar { span, text, role, depth: self.open.len() }));
+    }
+
+    fn begin_document(&mut self, line: &[u8]) -> Option<()> {
+        if line != b"---" {
+            return None;
+        }
+        if self.begun || self.marked {
+            self.end_document()?;
+        }
+        self.marked = true;
+        Some(())
+    }
+
+    /// A document without nodes is one with an empty value.
+    fn end_document(&mut self) -> Option<()> {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        (std::mem::take(&mut self.begun) && !self.waits).then_some(())
+    }
+}
+
+/// How many spaces `text` begins with.
+fn blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|&&b| b == b' ').count()
+}
+
+/// Whether nothing comes in a line any more, except a comment.
+fn is_over(text: &[u8], rest: Range<usize>) -> Option<bool> {
+    let at = rest.start + blanks(&text[rest.clone()]);
+    if at == rest.end {
+        return Some(true);
+    }
+    let begins = at == 0 || matches!(text[at - 1], b' ' | b'\n');
+    if text[at] != b'#' || !begins {
+        return Some(false);
+    }
+    // A byte order mark, which begins with 0xef, ends a comment.
+    let is_fit = |&b: &u8| b >= b' ' && b != 0x7f && b != 0xef;
+    text[at..rest.end].iter().all(is_fit).then_some(true)
+}
+
+/// The scalar that the rest of a line begins with.
+fn scalar(text: &[u8], rest: Range<usize>) -> Option<Token> {
+    let Range { start, end } = rest;
+    let is_fit = |b: &u8| matches!(b, b' '..=b'~');
+    let quoted = |length: usize| {
+        let says = start + 1..start + 1 + length;
+        text[says.clone()].iter().all(is_fit).then(|| (start..says.end + 1, says))
+    };
+    match *text[start..end].first()? {
+        b'"' => {
+            let length = memchr2(b'"', b'\\', &text[start + 1..end])?;
+            (text[start + 1 + length] == b'"').then(|| quoted(length))?
+        }
+        b'\'' => {
+            let length = memchr(b'\'', &text[start + 1..end])?;
+            (text.get(start + 2 + length) != Some(&b'\'')).then(|| quoted(length))?
+        }
+        first if first.is_ascii_alphanumeric() || b"_/.~+$(<=^;-".contains(&first) => {
+            if first == b'-' && matches!(text[start + 1..end], [] | [b' ', ..]) {
+                return None;
+            }
+            let mut at = start;
+            loop {
+                at += text[at..end]
+                    .iter()
+                    .position(|&b| ENDS_OR_BREAKS[usize::from(b)])
+                    .unwrap_or(end - at);
+                match text[at..end] {
+                    [] | [b':'] | [b':', b' ', ..] => break,
+                    [b':', ..] => at += 1,
+                    [b'#', ..] if text[at - 1] == b' ' => break,
+                    [b'#', ..] => at += 1,
+                    _ => return None,
+                }
+            }
+            let span = start..start + text[start..at].trim_ascii_end().len();
+            Some((span.clone(), span))
+        }
+        _ => None,
+    }
+}
+
+/// The bytes that may end a plain scalar, or that are not simple.
+const ENDS_OR_BREAKS: [bool; 256] = {
+    let mut marked = [true; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        marked[byte as usize] = matches!(byte, b':' | b'#');
+        byte += 1;
+    }
+    marked
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::yaml;
+
+    fn told(node: Node) -> String {
+        match node {
+            Node::Open => "open".to_owned(),
+            Node::Close => "close".to_owned(),
+            Node::Scalar(Scalar { span, text: Text::Verbatim(says), role, depth }) => {
+                format!("{span:?} says {says:?}, {role:?} at {depth}")
+            }
+            Node::Scalar(Scalar { span, .. }) => format!("{span:?} is not verbatim"),
+        }
+    }
+
+    /// What is found in a text, if it is simple; it is just what the parser finds.
+    fn found(text: &str) -> Option<Vec<String>> {
+        is_simple(text).then(|| {
+            let (mut simply, mut parsed) = (Vec::new(), Vec::new());
+            walk(text, 3, |node| simply.push(told(node)));
+            let read = yaml::walk(text, 3, Role::Value, &mut |node| parsed.push(told(node)));
+            assert!(read.is_ok(), "the parser does not take {text:?}");
+            assert_eq!(simply, parsed, "{text:?}");
+            simply
+        })
+    }
+
+    #[test]
+    fn what_most_files_are_made_of_is_simple() {
+        for text in [
+            "a: b\n",
+            "a: b",
+            "a: b\r\nc:\r\n  d: \"e\" # f\r\n",
+            "# \u{e9}\n---\na:\n\n  # x\n  b c: 'd e' \n  f:\n  - g\n  - h: i\n    j: k:l#m\n---\nn: -1\n",
+            "- a\n- - b\n  - c: bulla://d/e\n- \"{{ bulla://d/e }}\"\n",
+            "a:\n- b:\n  - c\n- d\ne: ~\n",
+            "  a: 1\n  \n  \"b\": 2\n",
+        ] {
+            assert!(found(text).is_some(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_more_is_left_to_the_parser() {
+        for text in [
+            "",
+            "# a\n",
+            "a\n",
+            "a:\n",
+            "a:\nb: c\n",
+            "a: b\n c\n",
+            "a: b\n  c: d\n",
+            "a: \"b\n c\"\n",
+            "a: \"b\\n\"\n",
+            "a: 'b''c'\n",
+            "a: [b]\n",
+            "a: {b: c}\n",
+            "a: |\n  b\n",
+            "a: &b c\n",
+            "a: *b\n",
+            "a: !b c\n",
+            "a: b: c\n",
+            "a:\tb\n",
+            "a: b\tc\n",
+            "a: \u{e9}\n",
+            "a: \"b\"#c\n",
+            "? a\n",
+            "- a\nb: c\n",
+            "a: b\n- c\n",
+            "%YAML 1.2\n---\na: b\n",
+            "---\n---\na: b\n",
+            "--- a\n",
+            "a: b\n...\n",
+            " a: b\nc: d\n",
+            "a: - b\n",
+            "-\n",
+            "a: b\r\rc: d\n",
+        ] {
+            assert!(!is_simple(text), "{text:?}");
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "a",
+        "b c",
+        "\"d\"",
+        "'e'",
+        "\"f#g\"",
+        "'h: i'",
+        "--j",
+        "-1",
+        "- ",
+        "-",
+        "---",
+        "...",
+        ":",
+        ": ",
+        ":k",
+        "#",
+        " # l",
+        " \u{e9}",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "|",
+        ">-",
+        "&m",
+        "*m",
+        "!n ",
+        "?",
+        "? ",
+        "<<",
+        "=",
+        "~",
+        "%",
+        "@",
+        "`",
+        "\"",
+        "'",
+        "''",
+        "\\",
+        "\t",
+        "\r",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\n  ",
+        "\n    ",
+        "\n - ",
+        "\u{feff}",
+        "\u{85}",
+        "\u{2028}",
+        "o: ",
+        "p:\n  ",
+        "q:\n- ",
+        "r: s\n",
+        "t:\n",
+        "  ",
+        " ",
+        "\0",
+        "_",
+        ".",
+        "/",
+        "+",
+        "$",
+        "(",
+        ")",
+        "^",
+        ";",
+        "bulla://u/v",
+    ];
+
+    const LINES: &[&str] = &[
+        "a: b",
+        "c:",
+        "d: \"e\"",
+        "f: 'g' # h",
+        "- i",
+        "- j: k",
+        "-  l: m",
+        "- - n",
+        "- o:",
+        "",
+        " ",
+        "# p",
+        "---",
+        "q: r s",
+        "-",
+        "t: u #v",
+        "\"w\": x",
+        "'y':",
+        "z",
+        "a: |",
+        "- \"b\"",
+        "c: -d",
+        "...",
+        "e: [f]",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn pieces_are_read_as_by_the_parser(
+            pieces in prop::collection::vec(0..PIECES.len(), 1..12),
+        ) {
+            found(&pieces.into_iter().map(|piece| PIECES[piece]).collect::<String>());
+        }
+
+        #[test]
+        fn lines_are_read_as_by_the_parser(
+            lines in prop::collection::vec((0_usize..5, 0..LINES.len()), 1..10),
+            crlf: bool,
+        ) {
+            let mut text = String::new();
+            for (indent, line) in lines {
+                text += &" ".repeat(indent);
+                text += LINES[line];
+                text += if crlf { "\r\n" } else { "\n" };
+            }
+            found(&text);
+        }
+    }
+}
