@@ -119,6 +119,8 @@ pub(crate) enum Command {
     Check(cmd::check::CheckArgs),
     /// Show what rendering would change, without a value
     Diff(cmd::diff::DiffArgs),
+    /// Compare what was rendered once with the files and the vault of now
+    Receipt(cmd::receipt::ReceiptArgs),
     /// List what templates ask for; needs no key
     Refs(cmd::refs::RefsArgs),
     /// Take entries in from a file of another program

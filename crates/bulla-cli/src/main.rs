@@ -21,6 +21,7 @@ mod places;
 mod printer;
 mod progress;
 mod prompt;
+mod receipt;
 mod session;
 mod source;
 mod templates;

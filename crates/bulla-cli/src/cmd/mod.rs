@@ -18,6 +18,7 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod mv;
 pub(crate) mod passwd;
+pub(crate) mod receipt;
 pub(crate) mod refs;
 pub(crate) mod rekey;
 pub(crate) mod render;
@@ -59,6 +60,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Adopt(args) => adopt::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Render(args) => render::run(context, &args),
+        Command::Receipt(args) => receipt::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),
