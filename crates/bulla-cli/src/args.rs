@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Revert(cmd::revert::RevertArgs),
     /// Move literal secrets of configurations into the vault, and leave templates
     Adopt(cmd::adopt::AdoptArgs),
+    /// Rewrite references of other tools; needs no key
+    Migrate(cmd::migrate::MigrateArgs),
     /// Put values in the place of references in templates
     Render(cmd::render::RenderArgs),
     /// Run a program with rendered templates in its environment and in files in memory

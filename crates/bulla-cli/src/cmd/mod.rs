@@ -16,6 +16,7 @@ pub(crate) mod init;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod migrate;
 pub(crate) mod mv;
 pub(crate) mod passwd;
 pub(crate) mod receipt;
@@ -59,6 +60,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Fsck => fsck::run(context),
         Command::Adopt(args) => adopt::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
+        Command::Migrate(args) => migrate::run(context, &args),
         Command::Render(args) => render::run(context, &args),
         Command::Receipt(args) => receipt::run(context, &args),
         Command::Run(args) => run::run(context, &args),

@@ -19,6 +19,8 @@ mod diff;
 mod docs;
 /// Reading templates and replacing files.
 mod files;
+/// Rewriting the references of other tools.
+mod migrate;
 /// Nasty values, judged by the programs that read such files.
 mod readers;
 /// INI and its dialects, judged by the programs that read them.
