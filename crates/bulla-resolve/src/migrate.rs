@@ -153,12 +153,18 @@ enum Way {
     Alone,
     /// Only the text changes.
     Verbatim,
+    /// Only what is rewritten changes, which stands in the file as in the text, with escapes or line ends
+    /// around it that do not.
+    Around,
     /// As the format writes such a text.
     Encoded,
 }
 
 /// A reference of another tool in the text of a scalar.
 struct Piece {
+    /// Where it stands in the file, for people.
+    at: usize,
+    /// Where it stands in the text.
     range: Range<usize>,
     foreign: Foreign,
     reference: Reference,
@@ -248,8 +254,24 @@ impl<'a> Reading<'a> {
             _ => None,
         };
         let mut pieces = Vec::with_capacity(hits.len());
+        // Where what comes next may stand in the file.
+        let (mut from, mut is_lost) = (span.start, false);
         for Hit { span: range, what } in hits {
-            let at = verbatim.map_or(span.start, |start| start + range.start);
+            let at = match verbatim {
+                Some(start) => start + range.start,
+                None if is_lost => from,
+                None => match memchr::memmem::find(&src[from..span.end], &bytes[range.clone()]) {
+                    Some(found) => {
+                        from += found + range.len();
+                        from - range.len()
+                    }
+                    // Escapes are in it: what follows is somewhere behind the last that was found.
+                    None => {
+                        is_lost = true;
+                        from
+                    }
+                },
+            };
             let named = what.and_then(|foreign| {
                 let entry = match self.naming.prefix {
                     Some(prefix) => format!("{prefix}/{}", foreign.entry),
@@ -263,6 +285,7 @@ impl<'a> Reading<'a> {
             match named {
                 Err(why) => self.left.push((at, why)),
                 Ok((foreign, reference)) => pieces.push(Piece {
+                    at,
                     range,
                     foreign,
                     reference,
@@ -279,7 +302,7 @@ impl<'a> Reading<'a> {
         let way = match verbatim {
             _ if opaque || (is_quoted && whole) => Way::Alone,
             Some(_) => Way::Verbatim,
-            None => Way::Encoded,
+            None => Way::Around,
         };
         let plain = self.format == Format::Yaml && span.len() == text.len();
         let text = Zeroizing::new(bytes.to_vec());
@@ -317,13 +340,13 @@ impl<'a> Reading<'a> {
                 return true;
             }
             again = true;
-            if edit.way == Way::Verbatim {
+            if matches!(edit.way, Way::Verbatim | Way::Around) {
                 edit.way = Way::Encoded;
                 return true;
             }
             let why =
                 "a reference cannot stand here in this format; write quotes around the whole value";
-            self.left.extend(edit.pieces.iter().map(|piece| (edit.at(piece), why)));
+            self.left.extend(edit.pieces.iter().map(|piece| (piece.at, why)));
             false
         });
         again
@@ -349,10 +372,7 @@ impl<'a> Reading<'a> {
             is_variable: *why == foreign::NO_ENTRY,
         });
         let left = left.collect();
-        let at = self
-            .edits
-            .iter()
-            .flat_map(|edit| edit.pieces.iter().map(|piece| place(edit.at(piece))));
+        let at = self.edits.iter().flat_map(|edit| edit.pieces.iter().map(|piece| place(piece.at)));
         let places = locate(name, src, at.collect());
         let pieces = self.edits.into_iter().flat_map(|edit| edit.pieces);
         let moved =
@@ -370,11 +390,6 @@ impl<'a> Reading<'a> {
 }
 
 impl Edit {
-    /// Where a piece is, for people.
-    fn at(&self, piece: &Piece) -> usize {
-        self.verbatim.map_or(self.span.start, |start| start + piece.range.start)
-    }
-
     /// Writes the scalar with references; tells whether it can.
     fn write(&mut self, src: &[u8], format: Format, bare: bool, out: &mut Output) -> bool {
         let is_bare =
@@ -397,6 +412,18 @@ impl Edit {
                 out.bytes.push(&src[self.span.start..start]);
                 out.bytes.push(&text);
                 out.bytes.push(&src[start + self.text.len()..self.span.end]);
+            }
+            (Way::Around, _) => {
+                let mut done = self.span.start;
+                for piece in &self.pieces {
+                    let foreign = &self.text[piece.range.clone()];
+                    let found = memchr::memmem::find(&src[done..self.span.end], foreign);
+                    let Some(found) = found else { break };
+                    out.bytes.push(&src[done..done + found]);
+                    out.bytes.push(piece.expression.as_bytes());
+                    done += found + foreign.len();
+                }
+                out.bytes.push(&src[done..self.span.end]);
             }
             _ => {
                 let parts = [Part::Plain(&text)];
