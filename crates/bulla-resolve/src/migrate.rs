@@ -117,6 +117,14 @@ impl Migration {
         if template.problems.len() > before {
             return Err(template.problems[0].clone());
         }
+        // Each changed scalar reads as it should; that no other came or went shows that all others do.
+        if !reading.edits.is_empty() && template.shape.scalars != reading.scalars {
+            return Err(problem(
+                0,
+                Rule::NotProven,
+                "with references in it, the file would read otherwise",
+            ));
+        }
         Ok(reading.result(name, src, contents))
     }
 }
@@ -125,10 +133,12 @@ impl Migration {
 struct Reading<'a> {
     /// The file, with quotes around what stands in braces without any.
     src: Zeroizing<Vec<u8>>,
-    /// Where these quotes begin.
+    /// Where what has these quotes is in it.
     quoted: Vec<Range<usize>>,
     format: Format,
     naming: Naming<'a>,
+    /// How many scalars there are.
+    scalars: usize,
     edits: Vec<Edit>,
     left: Vec<(usize, &'static str)>,
 }
@@ -194,6 +204,7 @@ impl<'a> Reading<'a> {
                 quoted: spans,
                 format,
                 naming,
+                scalars: 0,
                 edits: Vec::new(),
                 left: Vec::new(),
             };
@@ -221,6 +232,7 @@ impl<'a> Reading<'a> {
     }
 
     fn visit(&mut self, src: &[u8], scalar: &Scalar) {
+        self.scalars += 1;
         let span = scalar.span.clone();
         let leave = |this: &mut Self, why| this.left.push((span.start, why));
         let data = scalar.data(src);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{Format, Migration, Moved, Naming, Reference, Target, Unmoved};
+use bulla_resolve::{Format, Migration, Moved, Naming, Reference, Rule, Target, Unmoved};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -113,7 +113,13 @@ fn jobs(context: &Context, args: &MigrateArgs) -> Result<Vec<Job>, Failure> {
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     for source in &args.files {
         let migrated = read(source).map(Zeroizing::new).and_then(|bytes| {
-            let migration = Migration::of(&shown(source), &bytes, args.format, naming)?;
+            let migration = Migration::of(&shown(source), &bytes, args.format, naming);
+            let migration = migration.map_err(|problem| match problem.rule {
+                Rule::Malformed => Failure::from(problem).hint(
+                    "a template of another tool may be so only when it is rendered; --format text takes it as text",
+                ),
+                _ => problem.into(),
+            })?;
             Ok((bytes, migration))
         });
         let target = match (&args.output, &args.into, source.file_name()) {
