@@ -6,7 +6,7 @@ wrong. It follows the document's sections in their order and names the stage at 
 fails. It holds secrets in ordinary Python memory, so it is a check of the format and no tool for
 daily use.
 
-    reader.py vault PATH [--passphrase-file F] [--identity F] [--pin HEX] [--json]
+    reader.py vault PATH [--passphrase-file F] [--identity F] [--pin HEX] [--json] [--receipt F]
     reader.py vectors DIR
     reader.py example VECTOR
 
@@ -144,7 +144,7 @@ SINGLE = b"\0"
 # Section 3: keys
 
 
-WORKING_KEYS = ("head", "keyring", "names", "data", "hedge", "seed", "locks")
+WORKING_KEYS = ("head", "keyring", "names", "data", "hedge", "seed", "locks", "receipts")
 
 
 def working_keys(vk, vault_id):
@@ -1180,6 +1180,28 @@ def parse_memory(text):
     }
 
 
+# Section 13: receipts
+
+
+def check_receipt(vault, path):
+    """Demands that a receipt is authentic and that its files, which have to be there, are as it says."""
+    receipt = json.loads(Path(path).read_bytes())
+    demand(receipt.get("bulla-receipt") == 1, "unsupported", "the receipt's form is not known here")
+    mac = receipt.pop("mac")
+    demand(receipt["vault"] == vault.head.vault_id.hex(), "receipt", "it is of another vault")
+    demand(receipt["key-epoch"] == vault.head.key_epoch, "receipt", "it is of another vault key")
+
+    def digest(label, data):
+        return HMAC(vault.keys["receipts"], LP(label, H(data))).hex()
+
+    signed = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    demand(mac == digest("receipt", signed.encode()), "receipt", "the MAC is wrong")
+    for file in receipt["files"]:
+        contents = Path(file["path"]).read_bytes()
+        demand(file["digest"] == digest("output", contents), "receipt", f"{file['path']} differs")
+    return receipt
+
+
 # The worked example
 
 
@@ -1321,6 +1343,8 @@ def run_vault(arguments):
         pin = parse_pin(arguments.pin)
     vault = Vault(read_sqlite(arguments.path), passphrases, identities, Expectation(pin))
     entries = vault.read_everything()
+    if arguments.receipt:
+        check_receipt(vault, arguments.receipt)
     if arguments.json:
         print(json.dumps(listing(vault, entries), indent=2))
     else:
@@ -1373,6 +1397,7 @@ def parse_arguments():
     vault.add_argument("--identity", help="an identity file")
     vault.add_argument("--pin", help="64 hexadecimal digits; comes before one in the identity file")
     vault.add_argument("--json", action="store_true", help="list everything, secrets included")
+    vault.add_argument("--receipt", help="verify this receipt and its files, too")
     vault.set_defaults(run=run_vault)
     vectors = commands.add_parser("vectors", help="run a directory of test vectors")
     vectors.add_argument("directory")

@@ -112,6 +112,8 @@ pub(crate) enum Command {
     Revert(cmd::revert::RevertArgs),
     /// Move literal secrets of configurations into the vault, and leave templates
     Adopt(cmd::adopt::AdoptArgs),
+    /// Rewrite references of other tools; needs no key
+    Migrate(cmd::migrate::MigrateArgs),
     /// Put values in the place of references in templates
     Render(cmd::render::RenderArgs),
     /// Run a program with rendered templates in its environment and in files in memory
@@ -120,6 +122,8 @@ pub(crate) enum Command {
     Check(cmd::check::CheckArgs),
     /// Show what rendering would change, without a value
     Diff(cmd::diff::DiffArgs),
+    /// Compare what was rendered once with the files and the vault of now
+    Receipt(cmd::receipt::ReceiptArgs),
     /// List what templates ask for; needs no key
     Refs(cmd::refs::RefsArgs),
     /// Grants that open mailboxes, and the tokens that come of them

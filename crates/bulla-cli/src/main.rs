@@ -22,6 +22,7 @@ mod places;
 mod printer;
 mod progress;
 mod prompt;
+mod receipt;
 mod session;
 mod source;
 mod templates;

@@ -3,7 +3,7 @@
 //! ```text
 //! passphrase --Argon2id--> slot key --\
 //! identity   --HPKE------> ----------- > vault key
-//! vault key  --Expand(label, vault id)--> head | keyring | names | data | hedge | seed | locks
+//! vault key  --Expand(label, vault id)--> head | keyring | names | data | hedge | seed | locks | receipts
 //! data key   --Expand("bulla/1 seal", binding, salt; 64 bytes)--> one-time AES key | commitment
 //! slot key   --Expand("bulla/1 slot", binding; 64 bytes)--------> one-time AES key | commitment
 //! ```
@@ -13,9 +13,10 @@ use std::convert::Infallible;
 use zeroize::Zeroizing;
 
 use crate::bind::Binding;
-use crate::primitives::{OneTimeKey, expand, hmac};
+use crate::primitives::{OneTimeKey, expand, hmac, sha256};
 use crate::secret::{
-    DataKey, HeadKey, HedgeKey, KeyringKey, LockKey, NameKey, SeedKey, SlotKey, VaultKey,
+    DataKey, HeadKey, HedgeKey, KeyringKey, LockKey, NameKey, ReceiptKey, SeedKey, SlotKey,
+    VaultKey,
 };
 
 /// Identifies a vault for as long as it lives; random, not secret.
@@ -36,6 +37,7 @@ pub(crate) struct Keys {
     pub(crate) seed: SeedKey,
     names: NameKey,
     locks: LockKey,
+    receipts: ReceiptKey,
 }
 
 impl Keys {
@@ -59,6 +61,7 @@ impl Keys {
             hedge: derived!(HedgeKey, "bulla/1 hedge"),
             seed: derived!(SeedKey, "bulla/1 seed"),
             locks: derived!(LockKey, "bulla/1 locks"),
+            receipts: derived!(ReceiptKey, "bulla/1 receipts"),
         }
     }
 
@@ -70,6 +73,12 @@ impl Keys {
     /// The name under which the store knows the lock on an entry.
     pub(crate) fn lock_name(&self, id: &EntryId) -> [u8; 16] {
         truncated(hmac(self.locks.bytes(), id))
+    }
+
+    /// `HMAC(receipts, LP(label, H(bytes)))`.
+    pub(crate) fn receipt_digest(&self, label: &str, bytes: &[u8]) -> [u8; 32] {
+        let hash = sha256(bytes);
+        hmac(self.receipts.bytes(), Binding::new(label).part(&hash).bytes())
     }
 }
 
@@ -98,4 +107,26 @@ fn one_time(key: &[u8; 32], info: &Binding) -> (OneTimeKey, Commitment) {
 
 fn truncated(mac: [u8; 32]) -> [u8; 16] {
     mac[..16].try_into().expect("a MAC has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of the worked example in docs/format.md, as the independent reader computes them.
+    #[test]
+    fn digests_in_receipts_are_those_of_the_document() {
+        let mut key = bytes("a5329e3068bc76e4c573ae8152fc7b5355365fa862f44842f7cd5edf5133a6a7");
+        let id = 0x52c4_d7f8_8b56_c753_ec98_7223_945e_8c81_u128.to_be_bytes();
+        let keys = Keys::derive(&VaultKey::from_bytes(&mut key), &id);
+        let digest = |label| keys.receipt_digest(label, b"GOCSPX-not-a-secret");
+        let expected = "72248997dabc42be98021fe51ac252c095912dc6492e7b6269c7b7294bf25ace";
+        assert_eq!(digest("output"), bytes(expected));
+        assert_ne!(digest("receipt"), digest("output"));
+    }
+
+    fn bytes(hex: &str) -> [u8; 32] {
+        let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+        std::array::from_fn(byte)
+    }
 }

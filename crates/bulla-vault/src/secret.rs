@@ -105,6 +105,8 @@ keys! {
     pub(crate) SeedKey;
     /// Turns what a lock is about into the name that the store sees.
     pub(crate) LockKey;
+    /// Authenticates receipts and what they tell of rendered files.
+    pub(crate) ReceiptKey;
     /// What Argon2id makes of a passphrase.
     pub(crate) SlotKey;
 }

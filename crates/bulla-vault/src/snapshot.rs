@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::ReadError;
 use crate::error::Part;
 use crate::head::Head;
-use crate::keys::EntryId;
+use crate::keys::{EntryId, VaultId};
 use crate::name::EntryName;
+use crate::primitives::tags_equal;
 use crate::record::{Body, Entry, Record, SlotId};
 use crate::row::{self, Object, RowHead};
 use crate::store::{Table, View};
@@ -71,6 +72,32 @@ impl<'v> Snapshot<'v> {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.head.epoch
+    }
+
+    /// Which vault this is a state of.
+    #[must_use]
+    pub fn vault_id(&self) -> VaultId {
+        self.head.vault_id
+    }
+
+    /// Counts the vault keys that this vault has had; a rekey begins the next.
+    #[must_use]
+    pub fn key_epoch(&self) -> u32 {
+        self.head.key_epoch
+    }
+
+    /// A digest of `bytes` for a receipt (docs/format.md, section 13), where `label` says what they are.
+    /// Only who can open the vault can make or compare it, so it does not help to guess what the bytes
+    /// are. Another label, vault or [key epoch](Self::key_epoch) gives another digest.
+    #[must_use]
+    pub fn receipt_digest(&self, label: &str, bytes: &[u8]) -> [u8; 32] {
+        self.vault.keys.receipt_digest(label, bytes)
+    }
+
+    /// Whether `digest` is the [`receipt_digest`](Self::receipt_digest) of `bytes`, in constant time.
+    #[must_use]
+    pub fn is_receipt_digest(&self, digest: &[u8; 32], label: &str, bytes: &[u8]) -> bool {
+        tags_equal(digest, &self.receipt_digest(label, bytes))
     }
 
     /// The newest version of `name`, or proof that there never was one.

@@ -18,8 +18,10 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod mailbox;
+pub(crate) mod migrate;
 pub(crate) mod mv;
 pub(crate) mod passwd;
+pub(crate) mod receipt;
 pub(crate) mod refs;
 pub(crate) mod rekey;
 pub(crate) mod render;
@@ -60,7 +62,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Done {
         Command::Fsck => fsck::run(context),
         Command::Adopt(args) => adopt::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
+        Command::Migrate(args) => migrate::run(context, &args),
         Command::Render(args) => render::run(context, &args),
+        Command::Receipt(args) => receipt::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Diff(args) => diff::run(context, &args),

@@ -7,6 +7,7 @@ use bulla_resolve::{
     Answer, FailureKind, Format, Kind, Owner, Problem, Reference, Rendering, Rule, Secret, Source,
     Target, Template, read_template,
 };
+use bulla_vault::Snapshot;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
@@ -23,6 +24,7 @@ use crate::templates::{Job, look_at, walk};
 use crate::tokens::Tokens;
 
 mod check;
+mod receipt;
 mod write;
 
 use check::CheckArgs;
@@ -49,6 +51,10 @@ pub(crate) struct RenderArgs {
     /// Who the rendered files belong to, by names or numbers; without GROUP, the user's login group
     #[arg(long, value_name = "USER[:GROUP]", value_parser = owner)]
     owner: Option<Owner>,
+    /// Write into FILE what was rendered where, with which versions of what, together with the files;
+    /// `bulla receipt FILE` compares that later
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     check: CheckArgs,
     /// Show values on a terminal, instead of a mask
@@ -98,6 +104,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     let context = &context;
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
+    let paths = receipt::Paths::of(args, &jobs)?;
     let (templates, failures) =
         look_at(&jobs, |job, name, bytes| Template::parse(name, bytes, job.format));
     unread.extend(failures);
@@ -105,11 +112,26 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         return Err(several(context, unread));
     }
     let mut seen = Vec::new();
-    let renderings = render_watched(context, &templates, &allow, &mut |_, value, _| {
+    let watch: Watch<'_> = &mut |_, value, _| {
         if checks {
             seen.push(Secret::copied_from(value.expose()));
         }
-    })
+    };
+    let mut receipt = None;
+    let renderings = match &paths {
+        None => render_watched(context, &templates, &allow, watch),
+        // A receipt takes a key, even if no template asks for anything.
+        Some(paths) => with_vault(context, |vault| {
+            let tokens = Tokens::fetch(context, vault, templates.iter())?;
+            let snapshot = vault.read()?;
+            let renderings = render_from(&snapshot, tokens, &templates, &allow, watch);
+            if let Ok(renderings) = &renderings {
+                receipt = Some(paths.receipt(context, &snapshot, &templates, renderings));
+            }
+            Ok(renderings)
+        })
+        .unwrap_or_else(|failure| Err(vec![failure])),
+    }
     .map_err(|failures| several(context, failures))?;
     if checks {
         let names: Vec<_> = jobs.iter().map(|job| check_name(job, args)).collect();
@@ -121,7 +143,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         }
         return Ok(Exit::Done);
     }
-    write(context, args, &jobs, &renderings)?;
+    let receipt = paths.as_ref().zip(receipt.as_ref());
+    let receipt = receipt.map(|(paths, contents)| paths.target(contents));
+    write(context, args, &jobs, &renderings, receipt)?;
     let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
     context.printer.note(format_args!(
         "{} rendered, {} placed",
@@ -149,19 +173,31 @@ pub(crate) fn render_watched(
     allow: &[Rule],
     watch: Watch<'_>,
 ) -> Result<Vec<Rendering>, Vec<Failure>> {
-    let rendered = if templates.iter().all(|template| template.closure().is_empty()) {
-        bulla_resolve::render(templates, &Nothing, allow)
-    } else {
-        with_vault(context, |vault| {
-            let tokens = Tokens::fetch(context, vault, templates.iter())?;
-            let snapshot = vault.read()?;
-            let source = VaultSource::new(&snapshot, Some(tokens));
-            let source = Watched { source, watch: RefCell::new(watch) };
-            Ok(bulla_resolve::render(templates, &source, allow))
-        })
-        .map_err(|failure| vec![failure])?
-    };
-    rendered.map_err(|problems| problems.into_iter().map(Failure::from).collect())
+    if templates.iter().all(|template| template.closure().is_empty()) {
+        return bulla_resolve::render(templates, &Nothing, allow).map_err(as_failures);
+    }
+    with_vault(context, |vault| {
+        let tokens = Tokens::fetch(context, vault, templates.iter())?;
+        Ok(render_from(&vault.read()?, tokens, templates, allow, watch))
+    })
+    .unwrap_or_else(|failure| Err(vec![failure]))
+}
+
+/// The same from one state of the vault, and with these tokens.
+fn render_from(
+    snapshot: &Snapshot<'_>,
+    tokens: Tokens,
+    templates: &[Template],
+    allow: &[Rule],
+    watch: Watch<'_>,
+) -> Result<Vec<Rendering>, Vec<Failure>> {
+    let source = VaultSource::new(snapshot, Some(tokens));
+    let source = Watched { source, watch: RefCell::new(watch) };
+    bulla_resolve::render(templates, &source, allow).map_err(as_failures)
+}
+
+fn as_failures(problems: Vec<Problem>) -> Vec<Failure> {
+    problems.into_iter().map(Failure::from).collect()
 }
 
 /// What is shown the values of a rendering.
@@ -289,6 +325,7 @@ fn write(
     args: &RenderArgs,
     jobs: &[Job],
     renderings: &[Rendering],
+    receipt: Option<Target<'_>>,
 ) -> Result<(), Failure> {
     let targets: Vec<_> = jobs
         .iter()
@@ -303,6 +340,7 @@ fn write(
                 owner: args.owner.or(job.owner),
             })
         })
+        .chain(receipt)
         .collect();
     let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
     if let Some(link) = &args.switch {

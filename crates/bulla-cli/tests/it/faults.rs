@@ -136,6 +136,27 @@ fn a_switch_is_done_or_not() {
     holds(&Change { args, stdin: "", before, state });
 }
 
+/// The receipt is there if and only if its files are, in a folder of its own, too.
+#[test]
+fn a_receipt_is_written_with_its_files_or_not() {
+    let before = |home: &Home| {
+        several(home);
+        home.write("told/receipt.json", "old");
+    };
+    let state = |home: &Home| {
+        home.bulla(["doctor", "told"]).succeeds();
+        let files = all_or_none(home);
+        let receipt = home.read("told/receipt.json");
+        assert_eq!(receipt == b"old", files == "old", "{}", receipt.escape_ascii());
+        if files == "new" {
+            home.bulla(["receipt", "told/receipt.json"]).succeeds();
+        }
+        files
+    };
+    let args = &["render", "in", "--into", "out", "--receipt", "told/receipt.json"];
+    holds(&Change { args, stdin: "", before, state });
+}
+
 /// Whoever comes next finishes or undoes that; and who is killed at it leaves it to another one.
 #[test]
 fn an_interrupted_render_is_finished_or_undone() {

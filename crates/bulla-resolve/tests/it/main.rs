@@ -21,6 +21,8 @@ mod docs;
 mod files;
 /// Values and forms of references, and the tables of who reads them.
 mod matrix;
+/// Rewriting the references of other tools.
+mod migrate;
 /// The readers of formats, judging them.
 mod readers;
 /// INI and its dialects, judged by the programs that read them.
