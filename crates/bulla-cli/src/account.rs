@@ -67,6 +67,11 @@ pub(crate) fn address_of(name: &EntryName) -> &str {
     }
 }
 
+/// The user name that the mail server knows a mailbox by.
+pub(crate) fn user(name: &EntryName, entry: &Entry) -> String {
+    text(entry, USER).unwrap_or_else(|| address_of(name).to_owned())
+}
+
 /// The text of a field, if it is there and text.
 pub(crate) fn text(entry: &Entry, field: &str) -> Option<String> {
     let name = FieldName::new(field).expect("the names are ours");
@@ -106,7 +111,7 @@ impl Account {
             }
         };
         let address = address_of(name).to_owned();
-        let user = text(entry, USER).unwrap_or_else(|| address.clone());
+        let user = user(name, entry);
         let servers = servers(&registration.provider, name, |field| text(entry, field))?;
         Ok(Self { name: name.clone(), address, user, servers, grant_type, registration })
     }
