@@ -11,6 +11,8 @@ mod cases;
 mod damage;
 /// System calls that fail, and kills in the middle of them.
 mod faults;
+/// Mailboxes, their grants and tokens, with real servers.
+mod mailbox;
 /// A terminal that is played by the test.
 mod pty;
 /// Several processes at one vault.
