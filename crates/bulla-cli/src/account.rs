@@ -12,7 +12,9 @@ use crate::env;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
-pub(crate) use grants::{VaultGrants, WallClock, grant, put, refresh_token, state};
+pub(crate) use grants::{
+    VaultGrants, WallClock, being_renewed, grant, hold_still, put, refresh_token, state,
+};
 pub(crate) use network::Network;
 
 /// Everything that it takes to keep a mailbox's grant alive.

@@ -125,3 +125,38 @@ fn at_once(world: &World, count: usize, run: &dyn Fn() -> Run) -> BTreeSet<Strin
     assert_eq!(world.refreshes(), asked + 1, "{count} processes make one refresh");
     printed
 }
+
+/// What is renamed, removed or given another key while its token is being renewed waits for the new
+/// token. It once went ahead, and the provider's answer found no place.
+#[test]
+fn nothing_is_moved_under_a_refresh() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.authorize("alice@example.com", "--no-verify");
+    let changes = [
+        "rekey",
+        "set mailbox/alice@example.com --public imap=imaps://localhost:1",
+        "mv mailbox/alice@example.com mailbox/bob@example.com",
+        "rm mailbox/alice@example.com",
+    ];
+    for change in changes {
+        world.bed.fault(r#"{"delay_after": 2000}"#);
+        let before = world.refresh_token("alice@example.com");
+        thread::scope(|scope| {
+            let probe = world.run("mailbox status alice@example.com --probe");
+            let probe = scope.spawn(|| probe.run());
+            while world.status("alice@example.com")["state"] != "being refreshed" {
+                thread::sleep(std::time::Duration::from_millis(20));
+            }
+            world.run(change).succeeds();
+            let probe = probe.join().unwrap();
+            assert_eq!(probe.code(), 0, "{change}: {probe}");
+        });
+        match change.split_whitespace().next().unwrap() {
+            "mv" => world.run("mv mailbox/bob@example.com mailbox/alice@example.com").succeeds(),
+            "rm" => world.run("revert mailbox/alice@example.com").succeeds(),
+            _ => world.run("fsck").succeeds(),
+        };
+        assert_ne!(world.refresh_token("alice@example.com"), before, "{change}");
+        world.run("mailbox status alice@example.com --probe").succeeds();
+    }
+}
