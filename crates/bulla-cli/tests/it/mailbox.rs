@@ -1,10 +1,12 @@
 //! The mailbox commands against the real servers of `tests/testbed`. What a machine cannot run
 //! prints a line that begins with `skipped: `.
 
-/// Consent: in a browser, by a pasted address, on another device.
+/// Consent in a browser.
 mod authorize;
 /// Mail clients that log in with what `bulla mailbox token` prints.
 mod clients;
+/// Consent on another machine.
+mod elsewhere;
 /// Everything that a provider may answer, and the refresh token afterwards.
 mod faults;
 /// Kills and full disks in the middle of a refresh.

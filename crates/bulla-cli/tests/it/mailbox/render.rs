@@ -18,18 +18,18 @@ fn templates_get_tokens_that_live_long_enough() {
 
 fn genesys(world: &World) {
     let template = "[pop-client]\ntype=POP3\nmailbox=alice@example.com\nenable-debug=false\n\
-                    token=bulla://mailbox/alice@example.com/access-token@20m\n\
-                    login={{ bulla://mailbox/alice@example.com/xoauth2 }}\n";
-    world.home.write("email.cfg", template);
+                    token=bulla://mailbox/alice@example.com/access-token@20m\n";
+    world.home.write("t/email.cfg", template);
+    world.home.write("t/login.json", r#"["bulla://mailbox/alice@example.com/xoauth2"]"#);
     let asked = world.refreshes();
-    world.run("render email.cfg --format ini -o out.cfg").succeeds();
+    world.run("render t --into out").succeeds();
     assert_eq!(world.refreshes(), asked + 1, "one token for both");
     let token = world.run("mailbox token alice@example.com").succeeds().out();
-    let rendered = String::from_utf8(world.home.read("out.cfg")).unwrap();
-    let login = format!("user=alice@example.com\u{1}auth=Bearer {token}\u{1}\u{1}");
-    assert!(rendered.contains(&format!("\ntoken={token}\n")), "{rendered}");
-    assert!(rendered.ends_with(&format!("\nlogin={}\n", STANDARD.encode(login))), "{rendered}");
     assert_eq!(world.refreshes(), asked + 1);
+    let rendered = |name| String::from_utf8(world.home.read(name)).unwrap();
+    assert!(rendered("out/email.cfg").ends_with(&format!("\ntoken={token}\n")));
+    let login = format!("user=alice@example.com\u{1}auth=Bearer {token}\u{1}\u{1}");
+    assert_eq!(rendered("out/login.json"), format!("[\"{}\"]", STANDARD.encode(login)));
 }
 
 fn environment(world: &World) {
@@ -42,7 +42,7 @@ fn environment(world: &World) {
 }
 
 fn differences(world: &World) {
-    let diff = "diff email.cfg --format ini -o out.cfg --exit-code";
+    let diff = "diff t/email.cfg -o out/email.cfg --exit-code";
     world.run(diff).succeeds();
     let old = world.run("mailbox token alice@example.com").succeeds().out();
     world.run("mailbox status alice@example.com --probe").succeeds();
@@ -67,9 +67,9 @@ fn nobody_is_asked(world: &World) {
 }
 
 fn failures(world: &World) {
-    let ended = world.run("render long.json -o out").fails(1);
+    let ended = world.run("render long.json -o out.json").fails(1);
     assert!(ended.stderr.contains("no token for mailbox/alice@example.com"), "{ended}");
-    assert!(!world.home.file("out").exists());
+    assert!(!world.home.file("out.json").exists());
     world.home.write("other.json", r#"["bulla://mailbox/nobody@example.com/access-token"]"#);
     world.run("render other.json").fails(4);
     world.run("set mailbox/new@example.com --kind mailbox --public client=secret-test").succeeds();
