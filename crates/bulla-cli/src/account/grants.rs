@@ -40,10 +40,12 @@ impl Grants for VaultGrants<'_> {
     }
 
     fn store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
+        // Before the provider is asked there is nothing to lose, and no reason to keep anybody waiting.
+        let asked = !matches!(grant.life, Life::Refreshing { .. });
         for tries in 0.. {
             let Err(failure) = self.try_store(grant, seen) else { return Ok(()) };
             let passing = ["busy", "disk-full"].contains(&failure.code);
-            if !passing || tries == TRIES {
+            if !asked || !passing || tries == TRIES {
                 return Err(failure.about(self.name));
             }
             if tries == 0 {

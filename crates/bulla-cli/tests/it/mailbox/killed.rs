@@ -80,8 +80,11 @@ fn a_full_disk_is_waited_for() {
     let run = world.home.command("unshare").args(["-m", "sh", "fill.sh"]);
     let ended = run.env("SSL_CERT_FILE", world.home.file("roots.pem")).run();
     assert_eq!(ended.code(), 0, "{ended}");
-    let [waits, same] =
+    let [full, waits, same] =
         ended.out().lines().map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+    assert!(full.starts_with("1 error: alice@example.com: "), "{full}");
+    assert!(full.ends_with("no space is left where the vault lies"), "{full}");
+    assert_eq!(world.refreshes(), 2, "the one that was waited for, and a probe");
     assert_eq!(
         waits,
         "warning: the state of mailbox/alice@example.com cannot be written yet, and is kept in memory until it can: no space is left where the vault lies"
@@ -94,6 +97,16 @@ set -e
 mount -t tmpfs -o size=512k,mode=700 none disk
 cp "$VAULT" disk/v.bulla
 export BULLA_VAULT=disk/v.bulla
+
+# Another one has the vault open, without which nobody can even read on a full disk. Before the
+# provider is asked nothing can be lost, and there is no reason to wait.
+bulla mailbox authorize bob@example.com --client secret-test --no-verify 2>waiting &
+until grep -q https: waiting; do sleep 0.05; done
+head -c 1M /dev/zero >disk/fill 2>/dev/null || true
+bulla mailbox token alice@example.com 2>said || echo "$? $(head -n 1 said)"
+kill $!
+rm disk/fill
+
 bulla mailbox token alice@example.com >token 2>said &
 until bulla mailbox status --json | grep -q 'being refreshed'; do sleep 0.05; done
 head -c 1M /dev/zero >disk/fill 2>/dev/null || true
