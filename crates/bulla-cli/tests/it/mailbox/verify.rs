@@ -114,12 +114,23 @@ fn servers_that_are_none(world: &World) {
     world.run("mailbox verify nobody@example.com").fails(4);
 }
 
-/// The cached access token was withdrawn behind our back.
+/// The grant was withdrawn behind our back, and the cached access token with it. It was once told to
+/// be fresh and refused by the mail server.
 fn a_revoked_token(world: &World) {
     let servers = world.servers();
     world.authorize("dave@example.com", &servers);
     super::status::withdraw(world, &world.refresh_token("dave@example.com"));
-    assert_eq!(verify(world, "dave@example.com", "", 8), all_are("token-refused"));
+    let ended = world.run("mailbox verify dave@example.com").fails(8);
+    let words =
+        "error: dave@example.com: the provider wants it to be authorised again: invalid_grant";
+    assert!(ended.stderr.contains(words), "{ended}");
+
+    // Where only the access token was withdrawn, the next one opens everything.
+    world.authorize("dave@example.com", &servers);
+    let access = world.run("mailbox token dave@example.com").succeeds().out();
+    world.bed.fault(r#"{"path": "/token/introspection", "merge": {"active": false}}"#);
+    assert_eq!(verify(world, "dave@example.com", "", 0), all_are(""));
+    assert_ne!(world.run("mailbox token dave@example.com").succeeds().out(), access);
 }
 
 /// Exchange Online, which says all this in its own way.
