@@ -85,7 +85,7 @@ fn another_account_changes_nothing(world: &World) {
     let before = world.refresh_token("alice@example.com");
     let waiting = alice(world);
     let seen = world.visit(&waiting.url("alice@example.com"), "mallory@example.com", &["--follow"]);
-    assert!(seen.contains("400 Not authorised the grant is of another account"), "{seen}");
+    assert!(seen.contains("400 Not authorised The grant is of another account"), "{seen}");
     let ended = waiting.end();
     assert_eq!(ended.code(), 8, "{ended}");
     assert!(ended.stderr.contains("another account, mallory@example.com\n"), "{ended}");
@@ -98,7 +98,7 @@ fn a_refusal_changes_nothing(world: &World) {
     let waiting = alice(world);
     let url = waiting.url("alice@example.com");
     let seen = world.visit(&url, "alice@example.com", &["--follow", "--deny"]);
-    assert!(seen.contains("400 Not authorised the provider refuses: access_denied"), "{seen}");
+    assert!(seen.contains("400 Not authorised The provider refuses: access_denied"), "{seen}");
     let ended = waiting.end();
     assert_eq!(ended.code(), 8, "{ended}");
     assert!(ended.stderr.contains("error: alice@example.com: the provider refuses: access_denied"));
