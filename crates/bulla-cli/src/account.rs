@@ -12,7 +12,9 @@ use crate::env;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
-pub(crate) use grants::{VaultGrants, WallClock, grant, put, refresh_token, state};
+pub(crate) use grants::{
+    VaultGrants, WallClock, being_renewed, grant, hold_still, put, refresh_token, state,
+};
 pub(crate) use network::Network;
 
 /// Everything that it takes to keep a mailbox's grant alive.
@@ -69,6 +71,11 @@ pub(crate) fn address_of(name: &EntryName) -> &str {
     }
 }
 
+/// The user name that the mail server knows a mailbox by.
+pub(crate) fn user(name: &EntryName, entry: &Entry) -> String {
+    text(entry, USER).unwrap_or_else(|| address_of(name).to_owned())
+}
+
 /// The text of a field, if it is there and text.
 pub(crate) fn text(entry: &Entry, field: &str) -> Option<String> {
     let name = FieldName::new(field).expect("the names are ours");
@@ -108,7 +115,7 @@ impl Account {
             }
         };
         let address = address_of(name).to_owned();
-        let user = text(entry, USER).unwrap_or_else(|| address.clone());
+        let user = user(name, entry);
         let servers = servers(&registration.provider, name, |field| text(entry, field))?;
         Ok(Self { name: name.clone(), address, user, servers, grant_type, registration })
     }

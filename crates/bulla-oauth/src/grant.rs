@@ -153,6 +153,14 @@ impl Grant {
         Self { refresh, life: Life::Unknown }
     }
 
+    /// The access token that is kept, if it has at least `least` seconds to live at `now`.
+    #[must_use]
+    pub fn cached(&self, least: u64, now: u64) -> Option<Access> {
+        let Life::Live(Details { access: Some(access), .. }) = &self.life else { return None };
+        let enough = access.left(now).is_some_and(|left| left >= least.max(1));
+        enough.then(|| access.duplicate())
+    }
+
     /// The grant after its owner consented (again). An answer without a refresh token, as Google
     /// gives for a second consent, leaves the one that is there.
     ///

@@ -125,11 +125,7 @@ fn one(
                 "Authorised",
                 &format!("{} can be used from now on. You can close this window.", account.address),
             ),
-            Err(failure) => browser.show(
-                false,
-                "Not authorised",
-                &format!("{}. Nothing was changed; the terminal says more.", failure.fact),
-            ),
+            Err(failure) => show_failure(browser, failure),
         }
     }
     let version = done?;
@@ -226,11 +222,19 @@ fn consent(
     match tokens {
         Ok(tokens) => Ok((tokens, Some(browser))),
         Err(failure) => {
-            let text = format!("{}. Nothing was changed; the terminal says more.", failure.fact);
-            browser.show(false, "Not authorised", &text);
+            show_failure(browser, &failure);
             Err(failure)
         }
     }
+}
+
+/// Tells who consented, or did not, that nothing came of it.
+fn show_failure(browser: Browser, failure: &Failure) {
+    let (first, rest) =
+        failure.fact.split_at(failure.fact.chars().next().map_or(0, char::len_utf8));
+    let fact = first.to_uppercase() + rest;
+    let text = format!("{fact}. Nothing was changed; the terminal says more.");
+    browser.show(false, "Not authorised", &text);
 }
 
 /// What is asked for: the mail, and who it is that consents.
