@@ -123,9 +123,9 @@ pub(crate) fn token(
     if let Some(access) = grant(name, entry)?.cached(life, context.now()) {
         return Ok(Token { user: user(name, entry), access });
     }
-    let account = Account::find(context, &snapshot, name, network)?;
+    let mut account = Account::find(context, &snapshot, name)?;
     drop(snapshot);
-    network.ready()?;
+    account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
     let access = account.refresh(&grants, network).access(life)?;
     Ok(Token { user: account.user, access })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::answer::{AnswerFault, Rescued, Tokens};
 use crate::client::Client;
 use crate::form::Form;
-use crate::grant::{Access, Grant, Life};
+use crate::grant::{Access, Grant, Life, TokenEndpoint};
 use crate::http::{Http, HttpError, Request};
 use crate::refusal::{Refusal, Remedy};
 use crate::secret::Secret;
@@ -182,8 +182,10 @@ impl<G: Grants> Refresh<'_, G> {
                 return Err(RefreshError::NeverAuthorized);
             }
             let details = before.life.into_details();
-            let endpoint = details.token_endpoint.clone();
-            let endpoint = endpoint.unwrap_or_else(|| self.token_endpoint.to_owned());
+            let url =
+                details.token_endpoint.as_ref().map_or(self.token_endpoint, |known| &known.url);
+            let authentication = self.client.authentication;
+            let endpoint = TokenEndpoint { url: url.to_owned(), authentication };
             // The intent. A crash from here on is known by it, and a full disk shows itself while
             // nothing is lost yet.
             let since = cut_off.unwrap_or_else(|| self.clock.now());
@@ -193,7 +195,7 @@ impl<G: Grants> Refresh<'_, G> {
                 self.grants.store(grant, refresh.as_ref()).map_err(RefreshError::Store)
             };
             store(&grant)?;
-            let (asked, lost) = self.ask(&endpoint, refresh.as_ref());
+            let (asked, lost) = self.ask(&endpoint.url, refresh.as_ref());
             // What was lost now or before explains what comes of it, until something has come.
             let cut_off = if lost { Some(since) } else { cut_off };
             let now = self.clock.now();

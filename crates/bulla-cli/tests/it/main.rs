@@ -13,13 +13,10 @@ mod comparison;
 mod damage;
 /// System calls that fail, and kills in the middle of them.
 mod faults;
-<<<<<<< HEAD
 /// The examples for deploy tools, run by these.
 mod fronts;
-=======
 /// Mailboxes, their grants and tokens, with real servers.
 mod mailbox;
->>>>>>> wt-G
 /// A terminal that is played by the test.
 mod pty;
 /// Several processes at one vault.

@@ -74,8 +74,8 @@ fn one(
     network: &Network,
     ends: &mut Vec<Exit>,
 ) -> Result<(), Failure> {
-    let account = Account::find(context, &vault.read()?, name, network)?;
-    network.ready()?;
+    let mut account = Account::find(context, &vault.read()?, name)?;
+    account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
     let refresh = account.refresh(&grants, network);
     let cached = refresh.cached(LEAST_LIFE)?;
