@@ -139,24 +139,32 @@ fn passing() -> Vec<Value> {
     ]
 }
 
-/// The settings of an issuer are read before anything is sent, and another's are not believed.
+/// The settings of an issuer are read before a token is sent for the first time, and another's are not
+/// believed. Who knows where tokens come from does not ask again.
 fn discovery(world: &World) {
+    let token = world.refresh_token("alice@example.com");
+    let add = "mailbox add untried@example.com --client secret-test --no-verify";
+    world.run(add).stdin(token).succeeds();
     let path = "/.well-known/openid-configuration";
     let fault = |merge: Value| json!({"path": path, "merge": merge, "count": 9}).to_string();
+    let broken = json!({"path": path, "drop": "before", "count": 9}).to_string();
     let settings = [
         (fault(json!({"issuer": "https://elsewhere.example"})), 1, "those of another issuer"),
         (fault(json!({"token_endpoint": "http://localhost/token"})), 1, "is not an https address"),
-        (json!({"path": path, "drop": "before", "count": 9}).to_string(), 7, ""),
+        (broken.clone(), 7, ""),
     ];
     for (fault, exit, words) in settings {
         let asked = world.refreshes();
         world.bed.fault(&fault);
-        let ended = world.run(ASK).fails(exit);
+        let ended = world.run("mailbox token untried@example.com").fails(exit);
         assert!(ended.stderr.contains(words), "{fault}: {ended}");
         world.bed.fault("[]");
         assert_eq!(world.refreshes(), asked, "nothing was sent");
     }
-    world.run(PROBE).succeeds();
+    world.run("mailbox token untried@example.com").succeeds();
+    world.bed.fault(&broken);
+    world.run("mailbox status untried@example.com --probe").succeeds();
+    world.bed.fault("[]");
 }
 
 /// A provider that replaces refresh tokens.
