@@ -3,7 +3,9 @@
 mod grants;
 mod network;
 
-use bulla_oauth::{Authentication, Client, GrantType, Provider, Providers, Refresh, Server};
+use bulla_oauth::{
+    Authentication, Client, GrantType, Provider, Providers, Refresh, Server, TokenEndpoint,
+};
 use bulla_vault::{Entry, EntryName, FieldName, Kind, Snapshot};
 
 use crate::cmd::target::{entry_name, find_live};
@@ -12,7 +14,9 @@ use crate::env;
 use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
-pub(crate) use grants::{VaultGrants, WallClock, grant, put, refresh_token, state};
+pub(crate) use grants::{
+    VaultGrants, WallClock, being_renewed, grant, hold_still, put, refresh_token, state,
+};
 pub(crate) use network::Network;
 
 /// Everything that it takes to keep a mailbox's grant alive.
@@ -34,7 +38,12 @@ pub(crate) struct Registration {
     /// The entry of the client.
     pub(crate) name: EntryName,
     pub(crate) client: Client,
+    /// What is known of it. Of a provider that is named by its issuer, that is no more than the vault
+    /// has, until it is [asked](Self::discover).
     pub(crate) provider: Provider,
+    is_asked: bool,
+    /// Whether the entry says where the secret goes.
+    says_where: bool,
 }
 
 /// Public fields of a mailbox.
@@ -69,6 +78,11 @@ pub(crate) fn address_of(name: &EntryName) -> &str {
     }
 }
 
+/// The user name that the mail server knows a mailbox by.
+pub(crate) fn user(name: &EntryName, entry: &Entry) -> String {
+    text(entry, USER).unwrap_or_else(|| address_of(name).to_owned())
+}
+
 /// The text of a field, if it is there and text.
 pub(crate) fn text(entry: &Entry, field: &str) -> Option<String> {
     let name = FieldName::new(field).expect("the names are ours");
@@ -82,7 +96,6 @@ impl Account {
         context: &Context,
         snapshot: &Snapshot<'_>,
         name: &EntryName,
-        network: &Network,
     ) -> Result<Self, Failure> {
         let found = find_live(snapshot, name, None)?;
         let entry = found.live().expect("only entries that are there are found");
@@ -95,7 +108,10 @@ impl Account {
             Some(client) => entry_name(&client)?,
             None => only_client(snapshot, name)?,
         };
-        let registration = Registration::find(context, snapshot, &client, network)?;
+        let mut registration = Registration::find(context, snapshot, &client)?;
+        if let Some(endpoint) = known_endpoint(name, entry) {
+            registration.trust(endpoint);
+        }
         let grant_type = match text(entry, GRANT_TYPE).as_deref() {
             None => GrantType::RefreshToken,
             Some(CLIENT_CREDENTIALS) => {
@@ -108,12 +124,22 @@ impl Account {
             }
         };
         let address = address_of(name).to_owned();
-        let user = text(entry, USER).unwrap_or_else(|| address.clone());
+        let user = user(name, entry);
         let servers = servers(&registration.provider, name, |field| text(entry, field))?;
         Ok(Self { name: name.clone(), address, user, servers, grant_type, registration })
     }
 
-    /// What it takes to get tokens for it.
+    /// Finds out what the vault does not know of where tokens come from. The first refresh of a grant
+    /// asks the issuer; after it the grant remembers.
+    pub(crate) fn reach(&mut self, network: &Network) -> Result<(), Failure> {
+        network.ready()?;
+        if self.registration.provider.token_endpoint.is_empty() {
+            self.registration.discover(network)?;
+        }
+        Ok(())
+    }
+
+    /// What it takes to get tokens for it, once it is [reached](Self::reach).
     pub(crate) fn refresh<'a>(
         &'a self,
         grants: &'a VaultGrants<'a>,
@@ -153,6 +179,11 @@ pub(crate) fn servers(
         .collect()
 }
 
+/// Where the tokens of a mailbox came from.
+fn known_endpoint(name: &EntryName, entry: &Entry) -> Option<TokenEndpoint> {
+    grant(name, entry).ok()?.life.details()?.token_endpoint.clone()
+}
+
 /// The client of a mailbox that names none: the only one there is.
 fn only_client(snapshot: &Snapshot<'_>, mailbox: &EntryName) -> Result<EntryName, Failure> {
     let mut clients = Vec::new();
@@ -183,7 +214,6 @@ impl Registration {
         context: &Context,
         snapshot: &Snapshot<'_>,
         name: &EntryName,
-        network: &Network,
     ) -> Result<Self, Failure> {
         let found = find_live(snapshot, name, None)?;
         let entry = found.live().expect("only entries that are there are found");
@@ -200,14 +230,43 @@ impl Registration {
         let secret = entry.field(&secret).map(|field| field.value.expose());
         let secret = secret.filter(|secret| !secret.is_empty());
         let secret = secret.map(bulla_oauth::Secret::copied_from);
-        let provider = provider(context, name, entry, &id, network)?;
-        let authentication = match text(entry, "client-authentication").as_deref() {
+        let provider = provider(context, name, entry, &id)?;
+        let says = text(entry, "client-authentication");
+        let authentication = match says.as_deref() {
             Some("basic") => Authentication::Basic,
             Some(_) => Authentication::Post,
             None => provider.authentication,
         };
         let client = Client { id, secret, authentication };
-        Ok(Self { name: name.clone(), client, provider })
+        let is_asked = !provider.token_endpoint.is_empty();
+        Ok(Self { name: name.clone(), client, provider, is_asked, says_where: says.is_some() })
+    }
+
+    /// Asks the issuer for what a provider that is named by it has. No state of the vault may be held
+    /// meanwhile.
+    pub(crate) fn discover(&mut self, network: &Network) -> Result<(), Failure> {
+        if self.is_asked {
+            return Ok(());
+        }
+        network.ready()?;
+        let issuer = self.provider.issuer.clone().unwrap_or_default();
+        let found = Provider::discover(&issuer, network);
+        self.provider = found.map_err(|error| Failure::from(error).about(issuer))?;
+        self.is_asked = true;
+        if !self.says_where {
+            self.client.authentication = self.provider.authentication;
+        }
+        Ok(())
+    }
+
+    /// Takes a token endpoint from which tokens came before.
+    fn trust(&mut self, endpoint: TokenEndpoint) {
+        if self.provider.token_endpoint.is_empty() {
+            self.provider.token_endpoint = endpoint.url;
+            if !self.says_where {
+                self.client.authentication = endpoint.authentication;
+            }
+        }
     }
 
     /// The scope with which the client speaks for itself.
@@ -226,7 +285,6 @@ fn provider(
     name: &EntryName,
     entry: &Entry,
     client_id: &str,
-    network: &Network,
 ) -> Result<Provider, Failure> {
     let token_uri = text(entry, "token-uri").unwrap_or_default();
     let told = text(entry, "provider");
@@ -246,9 +304,7 @@ fn provider(
         }
     };
     if told.starts_with("https://") {
-        network.ready()?;
-        let found = Provider::discover(told, network);
-        return found.map_err(|error| Failure::from(error).about(told));
+        return Ok(Provider { issuer: Some(told.to_owned()), ..Provider::default() });
     }
     let known = providers(context)?;
     let tenant = text(entry, "tenant").or_else(|| text(entry, "directory-id"));

@@ -7,7 +7,8 @@ use bulla_oauth::{Access, Mechanism};
 use bulla_resolve::{Answer, FailureKind, Pin, Reference, Template};
 use bulla_vault::{Entry, EntryName, FieldName, Kind, Vault};
 
-use crate::account::{Account, Network, VaultGrants};
+use crate::account::{Account, Network, VaultGrants, grant, user};
+use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -43,9 +44,10 @@ impl TokenField {
 /// Tokens by the entry of their mailbox.
 pub(crate) struct Tokens(BTreeMap<String, Result<Token, Failure>>);
 
-struct Token {
-    user: String,
-    access: Access,
+/// An access token, and the user name that goes with it.
+pub(crate) struct Token {
+    pub(crate) user: String,
+    pub(crate) access: Access,
 }
 
 impl Tokens {
@@ -106,22 +108,25 @@ impl Tokens {
     }
 }
 
-fn token(
+/// An access token of a mailbox that has at least `life` seconds to live: the cached one, for which
+/// nobody is asked, or a fresh one.
+pub(crate) fn token(
     context: &Context,
     vault: &Vault<'_>,
     name: &EntryName,
     life: u64,
     network: &Network,
 ) -> Result<Token, Failure> {
-    let account = Account::find(context, &vault.read()?, name, network)?;
+    let snapshot = vault.read()?;
+    let found = find_live(&snapshot, name, None)?;
+    let entry = found.live().expect("only entries that are there are found");
+    if let Some(access) = grant(name, entry)?.cached(life, context.now()) {
+        return Ok(Token { user: user(name, entry), access });
+    }
+    let mut account = Account::find(context, &snapshot, name)?;
+    drop(snapshot);
+    account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
-    let refresh = account.refresh(&grants, network);
-    let access = match refresh.cached(life)? {
-        Some(access) => access,
-        None => {
-            network.ready()?;
-            refresh.access(life)?
-        }
-    };
+    let access = account.refresh(&grants, network).access(life)?;
     Ok(Token { user: account.user, access })
 }

@@ -235,7 +235,7 @@ struct Values {
 fn random() -> Result<String, StartError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes).map_err(|_| StartError::NoRandomness)?;
-    Ok(URL_SAFE_NO_PAD.encode(*bytes))
+    Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
 #[cfg(test)]

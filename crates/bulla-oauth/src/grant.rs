@@ -5,6 +5,7 @@ mod disk;
 use sha2::{Digest, Sha256};
 
 use crate::answer::Tokens;
+use crate::client::Authentication;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -66,11 +67,20 @@ pub struct Details {
     /// When the refresh token dies, if the provider said so.
     pub dies_at: Option<u64>,
     /// The token endpoint that it was issued by: another would not take it.
-    pub token_endpoint: Option<String>,
+    pub token_endpoint: Option<TokenEndpoint>,
     /// An access token that may still be good.
     pub access: Option<Access>,
     /// A refusal that is not about the grant, and when it came: the client has to be put right.
     pub trouble: Option<(u64, Refusal)>,
+}
+
+/// Where tokens came from, and how the client said who it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenEndpoint {
+    /// Its address.
+    pub url: String,
+    /// Where the client's secret went.
+    pub authentication: Authentication,
 }
 
 /// An access token.
@@ -125,7 +135,7 @@ impl Life {
 
 impl Details {
     /// Notes what an answer of the provider says.
-    pub(crate) fn learn(&mut self, tokens: &Tokens, endpoint: &str, now: u64) {
+    pub(crate) fn learn(&mut self, tokens: &Tokens, endpoint: &TokenEndpoint, now: u64) {
         if let Some(scope) = &tokens.scope {
             self.scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
         }
@@ -135,7 +145,7 @@ impl Details {
         if let Some(life) = tokens.refresh_expires_in {
             self.dies_at = Some(now.saturating_add(life));
         }
-        self.token_endpoint = Some(endpoint.to_owned());
+        self.token_endpoint = Some(endpoint.clone());
         self.used = Some(now);
         self.trouble = None;
         self.access = Some(Access {
@@ -153,6 +163,14 @@ impl Grant {
         Self { refresh, life: Life::Unknown }
     }
 
+    /// The access token that is kept, if it has at least `least` seconds to live at `now`.
+    #[must_use]
+    pub fn cached(&self, least: u64, now: u64) -> Option<Access> {
+        let Life::Live(Details { access: Some(access), .. }) = &self.life else { return None };
+        let enough = access.left(now).is_some_and(|left| left >= least.max(1));
+        enough.then(|| access.duplicate())
+    }
+
     /// The grant after its owner consented (again). An answer without a refresh token, as Google
     /// gives for a second consent, leaves the one that is there.
     ///
@@ -162,7 +180,7 @@ impl Grant {
         self,
         tokens: Tokens,
         requested: &[String],
-        endpoint: &str,
+        endpoint: &TokenEndpoint,
         now: u64,
     ) -> Result<Self, NoRefreshToken> {
         let mut details =

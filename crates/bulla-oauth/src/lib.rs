@@ -22,7 +22,7 @@ pub use answer::{LONGEST_LIFE, Tokens};
 pub use authorize::{Authorization, CallbackError, ExchangeError, StartError};
 pub use client::{Authentication, Client};
 pub use device::DeviceCode;
-pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, Unreadable};
+pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, TokenEndpoint, Unreadable};
 pub use http::{Agent, AgentError, Http, HttpError, MAX_BODY, Request, Response, Roots};
 pub use loopback::{Browser, Loopback, WaitError};
 pub use mail::{InvalidServer, Login, MailError, Protocol, Server, open_mailbox};

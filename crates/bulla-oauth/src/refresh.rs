@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::answer::{AnswerFault, Rescued, Tokens};
 use crate::client::Client;
 use crate::form::Form;
-use crate::grant::{Access, Details, Grant, Life};
+use crate::grant::{Access, Grant, Life, TokenEndpoint};
 use crate::http::{Http, HttpError, Request};
 use crate::refusal::{Refusal, Remedy};
 use crate::secret::Secret;
@@ -158,10 +158,7 @@ impl<G: Grants> Refresh<'_, G> {
     /// # Errors
     /// If the store fails.
     pub fn cached(&self, least: u64) -> Result<Option<Access>, RefreshError<G::Error>> {
-        let grant = self.load()?;
-        let Life::Live(Details { access: Some(access), .. }) = &grant.life else { return Ok(None) };
-        let enough = access.left(self.clock.now()).is_some_and(|left| left >= least.max(1));
-        Ok(enough.then(|| access.duplicate()))
+        Ok(self.load()?.cached(least, self.clock.now()))
     }
 
     fn load(&self) -> Result<Grant, RefreshError<G::Error>> {
@@ -185,8 +182,10 @@ impl<G: Grants> Refresh<'_, G> {
                 return Err(RefreshError::NeverAuthorized);
             }
             let details = before.life.into_details();
-            let endpoint = details.token_endpoint.clone();
-            let endpoint = endpoint.unwrap_or_else(|| self.token_endpoint.to_owned());
+            let url =
+                details.token_endpoint.as_ref().map_or(self.token_endpoint, |known| &known.url);
+            let authentication = self.client.authentication;
+            let endpoint = TokenEndpoint { url: url.to_owned(), authentication };
             // The intent. A crash from here on is known by it, and a full disk shows itself while
             // nothing is lost yet.
             let since = cut_off.unwrap_or_else(|| self.clock.now());
@@ -196,7 +195,9 @@ impl<G: Grants> Refresh<'_, G> {
                 self.grants.store(grant, refresh.as_ref()).map_err(RefreshError::Store)
             };
             store(&grant)?;
-            let asked = self.ask(&endpoint, refresh.as_ref());
+            let (asked, lost) = self.ask(&endpoint.url, refresh.as_ref());
+            // What was lost now or before explains what comes of it, until something has come.
+            let cut_off = if lost { Some(since) } else { cut_off };
             let now = self.clock.now();
             let mut details = std::mem::replace(&mut grant.life, Life::Unknown).into_details();
             match asked {
@@ -235,10 +236,10 @@ impl<G: Grants> Refresh<'_, G> {
                     store(&grant)?;
                     return Err(RefreshError::Unavailable { what, retry_after: None });
                 }
-                Asked::Unavailable { what, retry_after, certain } => {
+                Asked::Unavailable { what, retry_after, .. } => {
                     // Without an answer nobody knows whether the provider replaced the token. The
                     // intent stays, and the next one tries the same token again.
-                    if certain {
+                    if cut_off.is_none() {
                         grant.life = Life::Live(details);
                         store(&grant)?;
                     }
@@ -248,18 +249,21 @@ impl<G: Grants> Refresh<'_, G> {
         }
     }
 
-    /// Asks until there is an answer to be had, three times at most.
-    fn ask(&self, endpoint: &str, refresh: Option<&Secret>) -> Asked {
-        let mut all_certain = true;
+    /// Asks until there is an answer to be had, three times at most. Tells as well whether the
+    /// provider may have done what was asked, and its answer was lost.
+    fn ask(&self, endpoint: &str, refresh: Option<&Secret>) -> (Asked, bool) {
+        let mut lost = false;
         let mut waits = WAITS.into_iter();
         loop {
             let asked = self.ask_once(endpoint, refresh);
-            let Asked::Unavailable { what, retry_after, certain } = asked else { return asked };
-            all_certain &= certain;
-            let wait = match (retry_after, waits.next()) {
+            let Asked::Unavailable { retry_after, certain, .. } = &asked else {
+                return (asked, lost);
+            };
+            lost |= !certain;
+            let wait = match (*retry_after, waits.next()) {
                 (None, Some(wait)) => wait.mul_f64(0.5 + self.clock.jitter()),
                 (Some(seconds), Some(_)) if seconds <= LONGEST_WAIT => Duration::from_secs(seconds),
-                _ => return Asked::Unavailable { what, retry_after, certain: all_certain },
+                _ => return (asked, lost),
             };
             self.clock.sleep(wait);
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bulla_oauth::{Clock, Grant, Grants, SCHEMA};
+use bulla_oauth::{Clock, Grant, Grants, Life, SCHEMA};
 use bulla_vault::store::Lock;
-use bulla_vault::{Entry, EntryName, Field, FieldName, TokenState, Vault, WriteError};
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, TokenState, Vault, WriteError};
 
 use super::REFRESH_TOKEN;
 use crate::cmd::target::find_live;
@@ -40,10 +40,12 @@ impl Grants for VaultGrants<'_> {
     }
 
     fn store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
+        // Before the provider is asked there is nothing to lose, and no reason to keep anybody waiting.
+        let asked = !matches!(grant.life, Life::Refreshing { .. });
         for tries in 0.. {
             let Err(failure) = self.try_store(grant, seen) else { return Ok(()) };
             let passing = ["busy", "disk-full"].contains(&failure.code);
-            if !passing || tries == TRIES {
+            if !asked || !passing || tries == TRIES {
                 return Err(failure.about(self.name));
             }
             if tries == 0 {
@@ -75,6 +77,43 @@ impl VaultGrants<'_> {
         batch.overwrite(self.name, entry)?;
         Ok(batch.commit()?)
     }
+}
+
+/// Waits until nobody renews a token of these mailboxes, and keeps it so for as long as the locks are
+/// held: what a provider gives meanwhile would find no place. Other entries do not matter.
+pub(crate) fn hold_still<'v>(
+    vault: &'v Vault<'_>,
+    names: &[EntryName],
+) -> Result<Vec<Box<dyn Lock + 'v>>, Failure> {
+    let snapshot = vault.read()?;
+    let mut mailboxes = Vec::new();
+    for name in names {
+        let found = snapshot.find(name)?;
+        if found.as_ref().and_then(|v| v.live()).is_some_and(|e| e.kind() == Kind::Mailbox) {
+            mailboxes.push(name);
+        }
+    }
+    drop(snapshot);
+    // In one order, so that two who do this do not wait for each other, and each only once.
+    mailboxes.sort();
+    mailboxes.dedup();
+    let lock = |name| vault.lock(name).map_err(|error| Failure::from(error).about(name));
+    mailboxes.into_iter().map(lock).collect()
+}
+
+/// The mailboxes whose tokens are being renewed, or whose renewal was cut off.
+pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
+    let mut names = Vec::new();
+    vault.read()?.each::<Failure>(&mut |version| {
+        if let Some(entry) = version.live()
+            && entry.kind() == Kind::Mailbox
+            && grant(&version.name, entry).is_ok_and(|g| matches!(g.life, Life::Refreshing { .. }))
+        {
+            names.push(version.name);
+        }
+        Ok(())
+    })?;
+    Ok(names)
 }
 
 /// The grant in an entry.

@@ -13,25 +13,15 @@ pub(crate) struct Network {
     /// A file of certificates to believe instead of the system's.
     ca: Option<PathBuf>,
     made: OnceCell<(Agent, Roots)>,
-    /// Nothing is to be asked.
-    off: bool,
 }
 
 impl Network {
     pub(crate) fn new(ca: Option<PathBuf>) -> Self {
-        Self { ca, made: OnceCell::new(), off: false }
-    }
-
-    /// No network, for what is to be told from the vault alone.
-    pub(crate) fn none() -> Self {
-        Self { ca: None, made: OnceCell::new(), off: true }
+        Self { ca, made: OnceCell::new() }
     }
 
     /// Makes it, so that what is wrong with it is told as what it is.
     pub(crate) fn ready(&self) -> Result<&Roots, Failure> {
-        if self.off {
-            return Err(Failure::new(Exit::RemoteFailed, "offline", "nobody is asked"));
-        }
         self.made().map(|(_, roots)| roots).map_err(|error| {
             let hint = match &error {
                 AgentError::NoRoots => "install the package ca-certificates, or give --ca FILE",

@@ -10,7 +10,7 @@ use bulla_vault::{EntryName, Kind, Snapshot};
 use clap::{Subcommand, ValueEnum};
 
 use super::Done;
-use crate::account::{Account, CLIENT_SECRET, Network, REFRESH_TOKEN, mailbox_name, text};
+use crate::account::{Account, CLIENT_SECRET, REFRESH_TOKEN, mailbox_name, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -124,7 +124,7 @@ enum Authority {
 
 impl Sections<'_> {
     fn account(&self, name: &EntryName) -> Result<(Account, Authority), Failure> {
-        let account = Account::find(self.context, self.snapshot, name, &Network::none())?;
+        let account = Account::find(self.context, self.snapshot, name)?;
         let issuer = account.registration.provider.issuer.as_deref().unwrap_or_default();
         let by_itself = matches!(account.grant_type, GrantType::ClientCredentials(_));
         let fault = if issuer.starts_with("https://accounts.google.com") {

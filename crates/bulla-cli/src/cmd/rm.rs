@@ -2,6 +2,7 @@
 
 use super::Done;
 use super::target::{entry_name, find_live};
+use crate::account::hold_still;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -39,6 +40,7 @@ pub(crate) fn run(context: &Context, args: &RmArgs) -> Done {
         if args.purge && !args.yes {
             confirm_purge(names.len())?;
         }
+        let _still = hold_still(vault, &names)?;
         let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;
         for name in &names {
             batch.remove(name, args.purge).map_err(|e| Failure::from(e).about(name))?;

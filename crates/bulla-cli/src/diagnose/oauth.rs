@@ -155,8 +155,13 @@ impl From<DiscoveryError> for Failure {
             DiscoveryError::Issuer => Exit::Usage,
             _ => Exit::Failed,
         };
-        Self::new(exit, "issuer", error)
-            .hint("the field `provider` of the client is an issuer's address, as its documentation gives it")
+        let hint = match error {
+            DiscoveryError::Http(_) => "nothing was asked or changed; try again later",
+            _ => {
+                "the field `provider` of the client is an issuer's address, as its documentation gives it"
+            }
+        };
+        Self::new(exit, "issuer", error).hint(hint)
     }
 }
 

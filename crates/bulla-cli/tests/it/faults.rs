@@ -178,7 +178,7 @@ fn an_interrupted_render_is_finished_or_undone() {
         let trace = format!("trace={CALLS}");
         let doctor = &["doctor", "out", "out/deep"];
         traced(&home, doctor, "", &["-e", &trace, "-o", "log"]);
-        let calls = calls_in(&String::from_utf8(home.read("log")).unwrap());
+        let calls = calls_in(&String::from_utf8(home.read("log")).unwrap(), CALLS);
         outcomes.insert(all_or_none(&home));
         assert!(calls.get("unlinkat").is_some_and(|count| *count > 2), "{calls:?}");
         for (call, count) in &calls {
@@ -411,7 +411,7 @@ fn holds(change: &Change) {
     let trace = format!("trace={CALLS}");
     let ended = traced(&home, args, stdin, &["-e", &trace, "-o", "log"]);
     assert_eq!(ended.code(), 0, "{ended}");
-    let calls = calls_in(&String::from_utf8(home.read("log")).unwrap());
+    let calls = calls_in(&String::from_utf8(home.read("log")).unwrap(), CALLS);
     let new = state(&home);
     assert_ne!(old, new, "the command changes something");
     assert!(calls.values().sum::<usize>() > 5, "{calls:?}");
@@ -440,14 +440,14 @@ fn holds(change: &Change) {
     assert!(done + undone > 10, "only {done} and {undone} runs told something");
 }
 
-/// How often each call was made, by the main thread and others.
-fn calls_in(log: &str) -> BTreeMap<String, usize> {
+/// How often each of the `known` calls was made, by the main thread and others.
+pub(crate) fn calls_in(log: &str, known: &str) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for line in log.lines() {
         // `PID  name(...)`; what was interrupted is told twice.
         let Some((_, call)) = line.split_once(char::is_whitespace) else { continue };
         if let Some((name, _)) = call.trim_start().split_once('(')
-            && CALLS.split(',').any(|known| known == name)
+            && known.split(',').any(|known| known == name)
         {
             *calls.entry(name.to_owned()).or_default() += 1;
         }
@@ -469,7 +469,8 @@ fn leaves_no_plaintext(home: &Home, what: &str) {
     }
 }
 
-fn can_trace() -> bool {
+/// Whether system calls can be made to fail here; if not, that is told.
+pub(crate) fn can_trace() -> bool {
     let home = Home::new(Way::Identity);
     let works = std::process::Command::new("strace").arg("-V").output().is_ok()
         && traced(&home, &["ls"], "", &["-o", "/dev/null"]).code() == 0;

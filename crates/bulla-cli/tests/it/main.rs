@@ -15,6 +15,8 @@ mod damage;
 mod faults;
 /// The examples for deploy tools, run by these.
 mod fronts;
+/// Mailboxes, their grants and tokens, with real servers.
+mod mailbox;
 /// A terminal that is played by the test.
 mod pty;
 /// Several processes at one vault.

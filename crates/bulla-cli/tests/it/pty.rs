@@ -108,6 +108,11 @@ impl Session {
         }
     }
 
+    /// What is on the screen so far, as far as it was waited for.
+    pub(crate) fn seen(&self) -> &str {
+        &self.seen
+    }
+
     /// Presses keys.
     pub(crate) fn types(&mut self, keys: impl AsRef<[u8]>) {
         self.keyboard.write_all(keys.as_ref()).unwrap();

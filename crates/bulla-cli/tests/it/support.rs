@@ -43,13 +43,11 @@ impl Home {
     pub(crate) fn new(way: Way) -> Self {
         static IDENTITY: LazyLock<Home> = LazyLock::new(|| Home::made(Way::Identity));
         static PASSPHRASE: LazyLock<Home> = LazyLock::new(|| Home::made(Way::Passphrase));
-        let home = Self::bare(way);
         match way {
-            Way::Identity => copy_tree(IDENTITY.path(), home.path()),
-            Way::Passphrase => copy_tree(PASSPHRASE.path(), home.path()),
-            Way::None => {}
+            Way::Identity => IDENTITY.copy(),
+            Way::Passphrase => PASSPHRASE.copy(),
+            Way::None => Self::bare(way),
         }
-        home
     }
 
     /// A home with a vault that no other one has.
@@ -66,6 +64,13 @@ impl Home {
             }
             Way::None => {}
         }
+        home
+    }
+
+    /// Another home with the same files.
+    pub(crate) fn copy(&self) -> Self {
+        let home = Self::bare(self.way);
+        copy_tree(self.path(), home.path());
         home
     }
 

@@ -8,7 +8,8 @@ use bincode::enc::write::SizeWriter;
 use bincode::{BorrowDecode, Encode};
 use zeroize::Zeroizing;
 
-use super::{Access, Details, Grant, Life};
+use super::{Access, Details, Grant, Life, TokenEndpoint};
+use crate::client::Authentication;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -51,9 +52,15 @@ struct DetailsOnDisk<'a> {
     authorized: Option<u64>,
     used: Option<u64>,
     dies_at: Option<u64>,
-    token_endpoint: Option<&'a str>,
+    token_endpoint: Option<EndpointOnDisk<'a>>,
     access: Option<AccessOnDisk<'a>>,
     trouble: Option<(u64, RefusalOnDisk<'a>)>,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct EndpointOnDisk<'a> {
+    url: &'a str,
+    basic: bool,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -154,7 +161,10 @@ impl<'a> From<&'a Details> for DetailsOnDisk<'a> {
             authorized: details.authorized,
             used: details.used,
             dies_at: details.dies_at,
-            token_endpoint: details.token_endpoint.as_deref(),
+            token_endpoint: details.token_endpoint.as_ref().map(|endpoint| EndpointOnDisk {
+                url: &endpoint.url,
+                basic: endpoint.authentication == Authentication::Basic,
+            }),
             access: details.access.as_ref().map(|access| AccessOnDisk {
                 token: access.token.expose(),
                 obtained: access.obtained,
@@ -173,7 +183,11 @@ impl From<DetailsOnDisk<'_>> for Details {
             authorized: details.authorized,
             used: details.used,
             dies_at: details.dies_at,
-            token_endpoint: details.token_endpoint.map(str::to_owned),
+            token_endpoint: details.token_endpoint.map(|EndpointOnDisk { url, basic }| {
+                let authentication =
+                    if basic { Authentication::Basic } else { Authentication::Post };
+                TokenEndpoint { url: url.to_owned(), authentication }
+            }),
             access: details.access.map(|access| Access {
                 token: Secret::copied_from(access.token),
                 obtained: access.obtained,
@@ -226,7 +240,10 @@ mod tests {
             authorized: Some(1_790_000_000),
             used: Some(1_790_000_300),
             dies_at: Some(1_790_604_800),
-            token_endpoint: Some("https://oauth2.googleapis.com/token".to_owned()),
+            token_endpoint: Some(TokenEndpoint {
+                url: "https://oauth2.googleapis.com/token".to_owned(),
+                authentication: Authentication::Basic,
+            }),
             access: Some(Access {
                 token: Secret::copied_from(b"ya29.x"),
                 obtained: 1_790_000_300,
@@ -256,8 +273,8 @@ mod tests {
         d1125fb9574052e5ed3ad00508f15d2a03070d696e76616c69645f6772616e740001026e6f000105\
         02066f70656e69641868747470733a2f2f6d61696c2e676f6f676c652e636f6d2f010d6140657861\
         6d706c652e636f6d01fc803bb16a01fcac3cb16a01fc0076ba6a012368747470733a2f2f6f617574\
-        68322e676f6f676c65617069732e636f6d2f746f6b656e0106796132392e78fcac3cb16a01fcbc4a\
-        b16a01030d696e76616c69645f6772616e740001026e6f00";
+        68322e676f6f676c65617069732e636f6d2f746f6b656e010106796132392e78fcac3cb16a01fcbc\
+        4ab16a01030d696e76616c69645f6772616e740001026e6f00";
 
     #[test]
     fn a_state_lies_as_the_format_says() {

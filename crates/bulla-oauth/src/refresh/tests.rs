@@ -222,10 +222,23 @@ fn an_answer_that_was_lost_leaves_the_intent() {
     access(&kept, &answers([lost(), lost(), lost()]), &clock, 60).err().unwrap();
     assert!(matches!(kept.grant.borrow().life, Life::Refreshing { .. }));
     // The provider had replaced the token: the reason is told with the refusal.
-    let http = answers([Ok((400, r#"{"error":"invalid_grant"}"#))]);
-    let error = access(&kept, &http, &clock, 60).err();
+    let invalid = || Ok((400, r#"{"error":"invalid_grant"}"#));
+    let error = access(&kept, &answers([invalid()]), &clock, 60).err();
     assert!(matches!(error, Some(RefreshError::NeedsPerson { cut_off: Some(_), .. })));
     assert_eq!(token(&kept), "old");
+
+    // So it is if we asked again at once, which once was a refusal without a reason.
+    let error = access(&with_token(), &answers([lost(), invalid()]), &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::NeedsPerson { cut_off: Some(_), .. })));
+}
+
+/// A provider that cannot be reached once made us forget that an answer had been lost before.
+#[test]
+fn an_outage_does_not_hide_a_lost_answer() {
+    let (kept, clock) = (with_token(), Time::default());
+    access(&kept, &answers([lost(), lost(), lost()]), &clock, 60).err().unwrap();
+    access(&kept, &answers([refused(), refused(), refused()]), &clock, 60).err().unwrap();
+    assert!(matches!(kept.load().unwrap().life, Life::Refreshing { since: 1_790_000_000, .. }));
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let client = client(vault, &name, args.client.as_deref())?;
-        let client = Registration::find(context, &vault.read()?, &client, &network)?;
+        let client = Registration::find(context, &vault.read()?, &client)?;
         let refresh = match args.app_only {
             true => None,
             false => {
@@ -121,9 +121,9 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         if args.no_verify {
             return Ok(Exit::Done);
         }
-        let account = Account::find(context, &vault.read()?, &name, &network)?;
+        let mut account = Account::find(context, &vault.read()?, &name)?;
         let grants = VaultGrants { context, vault, name: &name };
-        network.ready()?;
+        account.reach(&network)?;
         let kept = |failure: Failure| {
             failure.about(&account.address).hint("the token is in the vault as it was given")
         };

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use bulla_oauth::{Authorization, Browser, DeviceCode, Grant, Loopback, Protocol, Secret, Tokens};
+use bulla_oauth::{
+    Authorization, Browser, DeviceCode, Grant, Loopback, Protocol, Secret, TokenEndpoint, Tokens,
+};
 use bulla_vault::{Entry, EntryName, Kind, State, Vault};
 use serde_json::json;
 
@@ -108,13 +110,14 @@ fn one(
     name: &EntryName,
     network: &Network,
 ) -> Result<(), Failure> {
-    let account = account(context, vault, args, name, network)?;
+    let mut account = account(context, vault, args, name)?;
     let has_imap = account.servers.iter().any(|server| server.protocol == Protocol::Imap);
     if !has_imap && !args.no_verify {
         let fact = "nobody knows the IMAP server of the mailbox, so the grant could not be tried";
         return Err(Failure::new(Exit::Usage, "no-server", fact)
             .hint("--imap imaps://HOST says where it is; --no-verify keeps the grant untried"));
     }
+    account.registration.discover(network)?;
     network.ready()?;
     let (tokens, browser) = consent(context, args, &account, network)?;
     let done = keep(context, vault, args, &account, tokens, network);
@@ -125,11 +128,7 @@ fn one(
                 "Authorised",
                 &format!("{} can be used from now on. You can close this window.", account.address),
             ),
-            Err(failure) => browser.show(
-                false,
-                "Not authorised",
-                &format!("{}. Nothing was changed; the terminal says more.", failure.fact),
-            ),
+            Err(failure) => show_failure(browser, failure),
         }
     }
     let version = done?;
@@ -149,7 +148,6 @@ fn account(
     vault: &Vault<'_>,
     args: &AuthorizeArgs,
     name: &EntryName,
-    network: &Network,
 ) -> Result<Account, Failure> {
     let snapshot = vault.read()?;
     let found = snapshot.find(name)?;
@@ -159,10 +157,10 @@ fn account(
         return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
     }
     if args.client.is_none() && there.is_some_and(|entry| text(entry, CLIENT).is_none()) {
-        return Account::find(context, &snapshot, name, network);
+        return Account::find(context, &snapshot, name);
     }
     let client = client(vault, name, args.client.as_deref())?;
-    let registration = Registration::find(context, &snapshot, &client, network)?;
+    let registration = Registration::find(context, &snapshot, &client)?;
     let fields = args.mailbox.fields(&registration);
     let given = |field: &str| {
         let given = fields.iter().find(|(name, _)| *name == field).map(|(_, text)| text.clone());
@@ -226,11 +224,19 @@ fn consent(
     match tokens {
         Ok(tokens) => Ok((tokens, Some(browser))),
         Err(failure) => {
-            let text = format!("{}. Nothing was changed; the terminal says more.", failure.fact);
-            browser.show(false, "Not authorised", &text);
+            show_failure(browser, &failure);
             Err(failure)
         }
     }
+}
+
+/// Tells who consented, or did not, that nothing came of it.
+fn show_failure(browser: Browser, failure: &Failure) {
+    let (first, rest) =
+        failure.fact.split_at(failure.fact.chars().next().map_or(0, char::len_utf8));
+    let fact = first.to_uppercase() + rest;
+    let text = format!("{fact}. Nothing was changed; the terminal says more.");
+    browser.show(false, "Not authorised", &text);
 }
 
 /// What is asked for: the mail, and who it is that consents.
@@ -268,7 +274,10 @@ fn keep(
     network: &Network,
 ) -> Result<u64, Failure> {
     let requested = scopes(account);
-    let endpoint = &account.registration.provider.token_endpoint;
+    let endpoint = &TokenEndpoint {
+        url: account.registration.provider.token_endpoint.clone(),
+        authentication: account.registration.client.authentication,
+    };
     let now = context.now();
     if let Some(granted) = &tokens.scope {
         let granted: Vec<_> = granted.split_ascii_whitespace().map(str::to_owned).collect();

@@ -26,7 +26,8 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
     let name = mailbox_name(&args.address)?;
     let network = args.network.network();
     with_vault(context, |vault| {
-        let account = Account::find(context, &vault.read()?, &name, &network)?;
+        let mut account = Account::find(context, &vault.read()?, &name)?;
+        account.registration.discover(&network)?;
         let provider = &account.registration.provider;
         let Some(endpoint) = &provider.revocation_endpoint else {
             let fact = "the provider has no endpoint at which a grant is withdrawn";

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use bulla_oauth::{Client, RefreshError};
+use bulla_oauth::RefreshError;
 use bulla_vault::{EntryName, Field, FieldName, Kind, Secret, Vault};
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
     let name = entry_name(&args.client)?;
     let network = args.network.network();
     with_vault(context, |vault| {
-        let registration = Registration::find(context, &vault.read()?, &name, &network)?;
+        let registration = Registration::find(context, &vault.read()?, &name)?;
         let old = registration.client.secret.as_ref().map(|old| fingerprint(old.expose()));
         let old = old.unwrap_or_else(|| "none".to_owned());
         context.printer.note(format_args!(
@@ -118,12 +118,10 @@ fn try_secret(
     mailboxes.sort();
     network.ready()?;
     for mailbox in mailboxes {
-        let mut account = Account::find(context, &vault.read()?, &mailbox, network)?;
-        account.registration.client = Client {
-            id: registration.client.id.clone(),
-            secret: Some(bulla_oauth::Secret::copied_from(new.expose())),
-            authentication: registration.client.authentication,
-        };
+        let mut account = Account::find(context, &vault.read()?, &mailbox)?;
+        account.reach(network)?;
+        let new = bulla_oauth::Secret::copied_from(new.expose());
+        let old = account.registration.client.secret.replace(new);
         let grants = VaultGrants { context, vault, name: &mailbox };
         match account.refresh(&grants, network).probe() {
             Ok(_) => return Ok(Some(mailbox)),
@@ -135,8 +133,7 @@ fn try_secret(
             ) => {}
             Err(error) => {
                 // The state says now that the client was refused, which the one in the vault is not.
-                account.registration =
-                    Registration::find(context, &vault.read()?, &registration.name, network)?;
+                account.registration.client.secret = old;
                 let _ = account.refresh(&grants, network).probe();
                 return Err(
                     Failure::from(error).hint("nothing was changed; --no-verify stores it untried")

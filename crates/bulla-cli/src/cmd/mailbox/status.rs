@@ -129,8 +129,10 @@ fn probe(
 ) -> Result<(), Failure> {
     network.ready()?;
     let grants = VaultGrants { context, vault, name: &row.name };
-    let asked = Account::find(context, &vault.read()?, &row.name, network)
-        .and_then(|account| Ok(account.refresh(&grants, network).probe()?));
+    let asked = Account::find(context, &vault.read()?, &row.name).and_then(|mut account| {
+        account.reach(network)?;
+        Ok(account.refresh(&grants, network).probe()?)
+    });
     row.failed = asked.err();
     if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
         row.grant = grant;
@@ -148,8 +150,8 @@ fn idle_days(
     let mut all = BTreeMap::new();
     for client in rows.iter().filter_map(|row| row.client.as_ref()) {
         if !all.contains_key(client) {
-            let found = entry_name(client)
-                .and_then(|name| Registration::find(context, &snapshot, &name, &Network::none()));
+            let found =
+                entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
             all.insert(client.clone(), found.ok().and_then(|found| found.provider.idle_days));
         }
     }

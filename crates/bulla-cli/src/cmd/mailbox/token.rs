@@ -1,16 +1,17 @@
 //! `bulla mailbox token`: prints an access token that lives long enough.
 
-use bulla_oauth::{Access, Mechanism};
+use bulla_oauth::Mechanism;
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::NetworkArgs;
-use crate::account::{Account, VaultGrants, mailbox_name};
+use crate::account::{address_of, mailbox_name};
 use crate::cmd::Done;
 use crate::cmd::target::time;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
+use crate::tokens::{Token, token};
 
 #[derive(clap::Args)]
 pub(crate) struct TokenArgs {
@@ -43,25 +44,17 @@ pub(crate) fn run(context: &Context, args: &TokenArgs) -> Done {
     let name = mailbox_name(&args.address)?;
     let network = args.network.network();
     with_vault(context, |vault| {
-        let account = Account::find(context, &vault.read()?, &name, &network)?;
-        let grants = VaultGrants { context, vault, name: &name };
-        let refresh = account.refresh(&grants, &network);
-        let access = match refresh.cached(args.min_ttl)? {
-            Some(access) => access,
-            None => {
-                network.ready()?;
-                let access = refresh.access(args.min_ttl);
-                access.map_err(|error| Failure::from(error).about(&account.address))?
-            }
-        };
-        print(context, args.form, &account, &access)?;
+        let token = token(context, vault, &name, args.min_ttl, &network)
+            .map_err(|failure| failure.about(address_of(&name)))?;
+        print(context, args.form, address_of(&name), &token)?;
         Ok(Exit::Done)
     })
 }
 
-fn print(context: &Context, form: Form, account: &Account, access: &Access) -> Result<(), Failure> {
+fn print(context: &Context, form: Form, address: &str, token: &Token) -> Result<(), Failure> {
     let form = if context.printer.json { Form::Json } else { form };
-    let sasl = |mechanism: Mechanism| mechanism.response(&account.user, &access.token, None);
+    let Token { user, access } = token;
+    let sasl = |mechanism: Mechanism| mechanism.response(user, &access.token, None);
     let secret = match form {
         Form::Raw => access.token.duplicate(),
         Form::Xoauth2 => sasl(Mechanism::Xoauth2),
@@ -69,8 +62,8 @@ fn print(context: &Context, form: Form, account: &Account, access: &Access) -> R
         Form::Json => {
             let token = std::str::from_utf8(access.token.expose()).expect("tokens are ASCII");
             return context.printer.value(&json!({
-                "address": account.address,
-                "user": account.user,
+                "address": address,
+                "user": user,
                 "access_token": token,
                 "expires": access.expires.map(time),
             }));

@@ -1,6 +1,6 @@
 //! `bulla mailbox verify`: logs in to mailboxes, and says why where that fails.
 
-use bulla_oauth::{Grants, Mechanism, Protocol};
+use bulla_oauth::{Access, Grant, Grants, Mechanism, Protocol};
 use bulla_vault::{EntryName, Kind, Vault};
 use clap::ValueEnum;
 use serde_json::json;
@@ -74,11 +74,14 @@ fn one(
     network: &Network,
     ends: &mut Vec<Exit>,
 ) -> Result<(), Failure> {
-    let account = Account::find(context, &vault.read()?, name, network)?;
-    network.ready()?;
+    let mut account = Account::find(context, &vault.read()?, name)?;
+    account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
-    let access = account.refresh(&grants, network).access(LEAST_LIFE)?;
-    let grant = grants.load()?;
+    let refresh = account.refresh(&grants, network);
+    let cached = refresh.cached(LEAST_LIFE)?;
+    let mut is_cached = cached.is_some();
+    let mut access = cached.map_or_else(|| refresh.access(LEAST_LIFE), Ok)?;
+    let mut grant = grants.load()?;
     let mechanism = match args.mechanism {
         How::Xoauth2 => Mechanism::Xoauth2,
         How::Oauthbearer => Mechanism::Oauthbearer,
@@ -98,8 +101,17 @@ fn one(
             .hint(format_args!("`bulla set {name} --public imap=imaps://HOST` says one")));
     }
     for protocol in protocols {
-        let details = grant.life.details();
-        let opened = opens(&account, protocol, &access.token, details, mechanism, network);
+        let open = |access: &Access, grant: &Grant| {
+            let details = grant.life.details();
+            opens(&account, protocol, &access.token, details, mechanism, network)
+        };
+        let mut opened = open(&access, &grant);
+        // A token that was good once may have been withdrawn since. The provider knows.
+        if is_cached && opened.as_ref().is_err_and(|failure| failure.code == "token-refused") {
+            access = refresh.probe()?;
+            (grant, is_cached) = (grants.load()?, false);
+            opened = open(&access, &grant);
+        }
         let (address, by) = (&account.address, protocol.name());
         if context.printer.json {
             let mut row = json!({"address": address, "protocol": by, "opens": opened.is_ok()});

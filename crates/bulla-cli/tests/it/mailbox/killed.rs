@@ -1,0 +1,121 @@
+//! A refresh that is killed at any system call, and one that finds the disk full when it has the new
+//! token in its hands.
+
+use bulla_testkit::testbed::Options;
+
+use super::{NO_MAIL, World};
+use crate::faults::{calls_in, can_trace};
+use crate::support::{Home, Way, skipped};
+
+/// The calls between which something changes, here or at the provider.
+const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,fchmod,flock,connect,sendto,recvfrom";
+
+#[test]
+fn a_killed_refresh_is_known_and_loses_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let Some(mut world) = World::start(&Options { rotate: false, ..NO_MAIL }) else { return };
+    world.nearly_expired("alice@example.com");
+    let refresh = world.refresh_token("alice@example.com");
+    let old = world.run("mailbox token alice@example.com --min-ttl 1s").succeeds().out();
+    // Each kill is in a copy of this home: without rotation the refresh token works for all of them.
+    let original = std::mem::replace(&mut world.home, Home::new(Way::None));
+    let begin = |world: &mut World| world.home = original.copy();
+
+    begin(&mut world);
+    let ended = traced(&world, &["-e", &format!("trace={CALLS}"), "-o", "log"]);
+    assert_eq!(ended, 0);
+    let calls = calls_in(&String::from_utf8(world.home.read("log")).unwrap(), CALLS);
+    assert!(calls.contains_key("sendto") && calls.contains_key("recvfrom"), "{calls:?}");
+    let mut states = std::collections::BTreeMap::<String, usize>::new();
+    for (call, count) in &calls {
+        for n in 1..=*count {
+            begin(&mut world);
+            let inject = format!("inject={call}:signal=KILL:when={n}");
+            let code = traced(&world, &["-e", &inject, "-o", "/dev/null"]);
+            assert!(code == 137 || code == 0, "{inject}: {code}");
+            assert_eq!(world.refresh_token("alice@example.com"), refresh, "{inject}");
+            let state = world.status("alice@example.com")["state"].as_str().unwrap().to_owned();
+            let token = world.run("mailbox token alice@example.com --min-ttl 1s").succeeds().out();
+            match state.as_str() {
+                // It had not begun, or it was done.
+                "works" => {}
+                // The intent is there. The old access token is still known.
+                "being refreshed" => assert_ne!(token, old, "{inject}"),
+                _ => panic!("{inject}: {state}"),
+            }
+            let asked = world.refreshes();
+            world.run("mailbox token alice@example.com").succeeds();
+            let done = state == "works" && token != old || state == "being refreshed";
+            assert_eq!(world.refreshes(), asked + usize::from(!done), "{inject}: {state}");
+            assert_eq!(world.status("alice@example.com")["state"], "works", "{inject}");
+            world.run("fsck").succeeds();
+            *states.entry(format!("{state} {}", token == old)).or_default() += 1;
+        }
+    }
+    assert_eq!(states.len(), 3, "before, in between and after: {states:?}");
+}
+
+/// Runs `mailbox token` under strace; gives its end as a shell tells it.
+fn traced(world: &World, how: &[&str]) -> i32 {
+    let run = world.home.command("strace").args(["-f", "-qq"]).args(how);
+    let run = run.args([env!("CARGO_BIN_EXE_bulla"), "mailbox", "token", "alice@example.com"]);
+    run.env("SSL_CERT_FILE", world.home.file("roots.pem")).run().code()
+}
+
+/// The provider has replaced the refresh token, and the new one waits until there is room for it.
+#[test]
+fn a_full_disk_is_waited_for() {
+    let home = Home::new(Way::Identity);
+    if home.sh("unshare -m mount -t tmpfs none .").run().code() != 0 {
+        skipped("a disk cannot be filled, which takes root");
+        return;
+    }
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.nearly_expired("alice@example.com");
+    world.bed.fault(r#"{"delay_after": 3000}"#);
+    std::fs::create_dir(world.home.file("disk")).unwrap();
+    world.home.write("fill.sh", SCRIPT);
+    let run = world.home.command("unshare").args(["-m", "sh", "fill.sh"]);
+    let ended = run.env("SSL_CERT_FILE", world.home.file("roots.pem")).run();
+    assert_eq!(ended.code(), 0, "{ended}");
+    let [full, waits, same] =
+        ended.out().lines().map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+    assert!(full.starts_with("1 error: alice@example.com: "), "{full}");
+    assert!(full.ends_with("no space is left where the vault lies"), "{full}");
+    assert_eq!(world.refreshes(), 2, "the one that was waited for, and a probe");
+    assert_eq!(
+        waits,
+        "warning: the state of mailbox/alice@example.com cannot be written yet, and is kept in memory until it can: no space is left where the vault lies"
+    );
+    assert_eq!(same, "the token is there, and the grant works");
+}
+
+const SCRIPT: &str = r#"
+set -e
+mount -t tmpfs -o size=512k,mode=700 none disk
+cp "$VAULT" disk/v.bulla
+export BULLA_VAULT=disk/v.bulla
+
+# Another one has the vault open, without which nobody can even read on a full disk. Before the
+# provider is asked nothing can be lost, and there is no reason to wait.
+bulla mailbox authorize bob@example.com --client secret-test --no-verify 2>waiting &
+until grep -q https: waiting; do sleep 0.05; done
+head -c 1M /dev/zero >disk/fill 2>/dev/null || true
+bulla mailbox token alice@example.com 2>said || echo "$? $(head -n 1 said)"
+kill $!
+rm disk/fill
+
+bulla mailbox token alice@example.com >token 2>said &
+until bulla mailbox status --json | grep -q 'being refreshed'; do sleep 0.05; done
+head -c 1M /dev/zero >disk/fill 2>/dev/null || true
+until grep -q warning: said; do sleep 0.05; done
+cat said
+rm disk/fill
+wait $!
+bulla mailbox token alice@example.com | cmp - token
+bulla mailbox status --probe -q >/dev/null
+bulla fsck -q >/dev/null
+echo the token is there, and the grant works
+"#;
