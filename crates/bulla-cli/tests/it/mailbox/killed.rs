@@ -57,6 +57,38 @@ fn a_killed_refresh_is_known_and_loses_nothing() {
     assert_eq!(states.len(), 3, "before, in between and after: {states:?}");
 }
 
+/// With a provider that replaces refresh tokens, the new one is there, or it is told that it was lost.
+#[test]
+fn a_killed_rotation_is_whole_or_named() {
+    if !can_trace() {
+        return;
+    }
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.nearly_expired("alice@example.com");
+    let ended = traced(&world, &["-e", &format!("trace={CALLS}"), "-o", "log"]);
+    assert_eq!(ended, 0);
+    let calls = calls_in(&String::from_utf8(world.home.read("log")).unwrap(), "fsync,recvfrom");
+    let (mut whole, mut lost) = (0, 0);
+    for (call, count) in &calls {
+        for n in 1..=*count {
+            world.nearly_expired("alice@example.com");
+            let inject = format!("inject={call}:signal=KILL:when={n}");
+            traced(&world, &["-e", &inject, "-o", "/dev/null"]);
+            let ended = world.run("mailbox token alice@example.com").run();
+            match ended.code() {
+                0 => whole += 1,
+                _ => {
+                    assert_eq!(ended.code(), 8, "{inject}: {ended}");
+                    assert!(ended.stderr.contains("hint: a refresh was cut off at 20"), "{ended}");
+                    lost += 1;
+                }
+            }
+        }
+    }
+    world.run("fsck").succeeds();
+    assert!(whole > 0 && lost > 0, "{whole} whole, {lost} lost: {calls:?}");
+}
+
 /// Runs `mailbox token` under strace; gives its end as a shell tells it.
 fn traced(world: &World, how: &[&str]) -> i32 {
     let run = world.home.command("strace").args(["-f", "-qq"]).args(how);
