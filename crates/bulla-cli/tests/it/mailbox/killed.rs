@@ -46,7 +46,6 @@ fn a_killed_refresh_is_known_and_loses_nothing() {
             let done = token != old;
             assert!(state == "works" || state == "being refreshed" && !done, "{inject}: {state}");
             world.run("mailbox status alice@example.com --probe").succeeds();
-            assert_eq!(world.status("alice@example.com")["state"], "works", "{inject}");
             world.run("fsck").succeeds();
             states.insert((state, done));
         }
