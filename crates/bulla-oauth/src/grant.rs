@@ -163,10 +163,14 @@ impl Grant {
         Self { refresh, life: Life::Unknown }
     }
 
-    /// The access token that is kept, if it has at least `least` seconds to live at `now`.
+    /// The access token that is kept, if it has at least `least` seconds to live at `now`. While
+    /// another one is on its way, or was lost on it, this one is as good as before.
     #[must_use]
     pub fn cached(&self, least: u64, now: u64) -> Option<Access> {
-        let Life::Live(Details { access: Some(access), .. }) = &self.life else { return None };
+        let (Life::Live(details) | Life::Refreshing { details, .. }) = &self.life else {
+            return None;
+        };
+        let access = details.access.as_ref()?;
         let enough = access.left(now).is_some_and(|left| left >= least.max(1));
         enough.then(|| access.duplicate())
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Done;
 use super::slot::KdfArgs;
-use crate::account::{being_renewed, hold_still};
+use crate::account::let_renewals_end;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::kernel;
@@ -156,8 +156,7 @@ fn rekey(
     };
     let progress = Progress::new("sealing again", context.printer.quiet);
     let memory = MemoryFile::of(context, &vault.id());
-    // Under another key a token that is on its way could not be written, and its lock has another name.
-    drop(hold_still(vault, &being_renewed(vault)?)?);
+    let_renewals_end(vault)?;
     let done = vault.rekey(&own, remove, context.stamp(None), &mut |step| match step {
         RekeyStep::Sealing { done, total } => progress.at(done, total),
         // A run that is stopped behind the commit would not know the vault again by its old pin.

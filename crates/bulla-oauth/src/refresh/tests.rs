@@ -242,6 +242,15 @@ fn an_outage_does_not_hide_a_lost_answer() {
 }
 
 #[test]
+fn a_lost_answer_does_not_take_a_good_access_token_away() {
+    let (kept, clock) = (with_token(), Time::default());
+    access(&kept, &answers([GOOD]), &clock, 60).unwrap();
+    access(&kept, &answers([lost(), lost(), lost()]), &clock, 7200).err().unwrap();
+    assert!(matches!(kept.grant.borrow().life, Life::Refreshing { .. }));
+    assert_eq!(access(&kept, &answers([]), &clock, 60).unwrap().token.expose(), b"at");
+}
+
+#[test]
 fn a_request_that_never_left_leaves_no_intent() {
     let (kept, clock) = (with_token(), Time::default());
     access(&kept, &answers([refused(), refused(), refused()]), &clock, 60).err().unwrap();

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{NO_MAIL, World};
+use super::{NO_MAIL, PATIENCE, World};
 use crate::support::Run;
 
 #[test]
@@ -144,9 +145,7 @@ fn nothing_is_moved_under_a_refresh() {
         thread::scope(|scope| {
             let probe = world.run("mailbox status alice@example.com --probe");
             let probe = scope.spawn(|| probe.run());
-            while world.status("alice@example.com")["state"] != "being refreshed" {
-                thread::sleep(std::time::Duration::from_millis(20));
-            }
+            is_begun(&world, "alice@example.com");
             world.run(change).succeeds();
             let probe = probe.join().unwrap();
             assert_eq!(probe.code(), 0, "{change}: {probe}");
@@ -158,5 +157,37 @@ fn nothing_is_moved_under_a_refresh() {
         };
         assert_ne!(world.refresh_token("alice@example.com"), before, "{change}");
         world.run("mailbox status alice@example.com --probe").succeeds();
+    }
+    a_new_key_waits_for_those_who_begin_while_it_waits(&world);
+}
+
+fn a_new_key_waits_for_those_who_begin_while_it_waits(world: &World) {
+    world.authorize("carol@example.com", "--no-verify");
+    world.bed.fault(r#"[{"delay_after": 3000}, {"delay_after": 5000}]"#);
+    let probe = |address: &str| world.run(&format!("mailbox status {address} --probe"));
+    let [alice, carol] = ["alice@example.com", "carol@example.com"];
+    let ended = thread::scope(|scope| {
+        let (first, second, rekey) = (probe(alice), probe(carol), world.run("rekey"));
+        let first = scope.spawn(|| first.run());
+        is_begun(world, alice);
+        let rekey = scope.spawn(|| rekey.run());
+        let second = scope.spawn(|| second.run());
+        is_begun(world, carol);
+        [first, rekey, second].map(|run| run.join().unwrap())
+    });
+    for ended in ended {
+        assert_eq!(ended.code(), 0, "{ended}");
+    }
+    for address in [alice, carol] {
+        probe(address).succeeds();
+    }
+}
+
+/// Waits until a refresh is on its way.
+fn is_begun(world: &World, address: &str) {
+    let until = Instant::now() + PATIENCE;
+    while world.status(address)["state"] != "being refreshed" {
+        assert!(Instant::now() < until, "no refresh was begun");
+        thread::sleep(Duration::from_millis(20));
     }
 }
