@@ -137,7 +137,7 @@ impl Adoption {
         let src = Zeroizing::new(src.to_vec());
         let mut adoption =
             Self { finds, left: Vec::new(), name: name.to_owned(), src, format, spots };
-        let opaque = opaque.into_iter().map(|(at, place)| (at, stays(&place, None)));
+        let opaque = opaque.into_iter().map(|(span, place)| (span.start, stays(&place, None)));
         adoption.leave_what_does_not_come_back(opaque.collect());
         Ok(adoption)
     }
@@ -395,12 +395,15 @@ pub(crate) struct Literal {
     pub(crate) span: Range<usize>,
 }
 
-/// The literal secrets of a file, also those that no template would give back.
+/// The literal secrets of a file, also those that no template would give back: what adopting finds or
+/// leaves, and so the one judgement of what a secret in clear is.
 pub(crate) fn literals(name: &str, src: &[u8], format: Format) -> Result<Vec<Literal>, Malformed> {
     let mut search = Search::new(name, src, format);
     search.run()?;
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    Ok(finds.map(|Find { place, span, .. }| Literal { place, span }).collect())
+    let finds = finds.map(|Find { place, span, .. }| Literal { place, span });
+    let opaque = search.opaque.into_iter().map(|(span, place)| Literal { place, span });
+    Ok(finds.chain(opaque).collect())
 }
 
 /// A template, and where finds stand in it.

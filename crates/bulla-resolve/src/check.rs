@@ -65,14 +65,27 @@ impl Check {
     }
 }
 
-/// Where secrets stand in a template in clear, by all signs there are.
+/// Where secrets stand in a template in clear, by all signs there are; in order, and none overlaps
+/// another. In what does not follow its format, that may be anywhere.
 pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     let mut spans = tokens::find(&template.src);
     if let Some(format) = template.format {
-        let found = literals(template.name(), &template.src, format).unwrap_or_default();
-        spans.extend(found.into_iter().map(|literal| literal.span));
+        match literals(template.name(), &template.src, format) {
+            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.span)),
+            Err(_) if tokens::may_name_secrets(&template.src) => {
+                spans.push(0..template.src.len());
+            }
+            Err(_) => {}
+        }
     }
     spans.sort_by_key(|span| span.start);
+    spans.dedup_by(|next, span| {
+        let overlaps = next.start < span.end;
+        if overlaps {
+            span.end = span.end.max(next.end);
+        }
+        overlaps
+    });
     spans
 }
 
