@@ -12,12 +12,14 @@ use zeroize::Zeroizing;
 
 use self::search::Search;
 use crate::Reference;
+use crate::check::tokens;
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Malformed, Output, Part, Refusal};
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::template::{Segment, Template};
+use crate::unclear;
 
 pub use signs::looks_secret;
 
@@ -51,8 +53,12 @@ pub struct Left {
 pub enum Stays {
     /// The format cannot carry the value where it stands, or nothing says how it would do so.
     CannotCarry,
+    /// It stands in a comment, in a name or amid other text, where nothing says what the value is.
+    NoValue,
     /// It is written in another way than a rendering would write it.
     Spelling,
+    /// Readers of the format read it differently, or it cannot be decoded here.
+    Unclear,
 }
 
 /// A literal secret, or a public value that belongs to one.
@@ -137,8 +143,15 @@ impl Adoption {
         let src = Zeroizing::new(src.to_vec());
         let mut adoption =
             Self { finds, left: Vec::new(), name: name.to_owned(), src, format, spots };
-        let opaque = opaque.into_iter().map(|(at, place)| (at, stays(&place, None)));
-        adoption.leave_what_does_not_come_back(opaque.collect());
+        let mut left = adoption.leave_what_is_no_value(&opaque);
+        left.extend(opaque.into_iter().map(|(span, place)| {
+            let mut what = format!("{} stays here in clear: {}", escaped(&place), unclear::WHAT);
+            if let Some(cause) = unclear::cause(format, &adoption.src, &span) {
+                what = format!("{what}; {cause}");
+            }
+            (span.start, (Stays::Unclear, what))
+        }));
+        adoption.leave_what_does_not_come_back(left);
         Ok(adoption)
     }
 
@@ -171,6 +184,27 @@ impl Adoption {
             Pending::new(self.at(find), Rule::LiteralSecret, what)
         });
         Err(locate(&self.name, &self.src, pending.collect()))
+    }
+
+    /// What has the shape of a secret and is in no find, nor in what is `unclear`.
+    fn leave_what_is_no_value(
+        &self,
+        unclear: &[(Range<usize>, String)],
+    ) -> Vec<(usize, (Stays, String))> {
+        let finds = self.finds.iter().map(|find| match self.spots[&find.span.start].verbatim {
+            Some(_) => self.at(find)..self.at(find) + find.range.len(),
+            None => find.span.clone(),
+        });
+        let mut known: Vec<_> = finds.chain(unclear.iter().map(|(span, _)| span.clone())).collect();
+        known.sort_by_key(|span| span.start);
+        let what = "what looks like a secret stays here in clear: it is no value of its own, which \
+                    could be moved";
+        let is_known = |token: &Range<usize>| {
+            let next = known.partition_point(|span| span.end <= token.start);
+            known.get(next).is_some_and(|span| span.start < token.end)
+        };
+        let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
+        tokens.map(|token| (token.start, (Stays::NoValue, what.to_owned()))).collect()
     }
 
     /// Takes those out that do not come back, and adds them to what is `left` already. Repeatedly, as
@@ -395,12 +429,15 @@ pub(crate) struct Literal {
     pub(crate) span: Range<usize>,
 }
 
-/// The literal secrets of a file, also those that no template would give back.
+/// The literal secrets of a file, also those that no template would give back: what adopting finds or
+/// leaves, and so the one judgement of what a secret in clear is.
 pub(crate) fn literals(name: &str, src: &[u8], format: Format) -> Result<Vec<Literal>, Malformed> {
     let mut search = Search::new(name, src, format);
     search.run()?;
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    Ok(finds.map(|Find { place, span, .. }| Literal { place, span }).collect())
+    let finds = finds.map(|Find { place, span, .. }| Literal { place, span });
+    let opaque = search.opaque.into_iter().map(|(span, place)| Literal { place, span });
+    Ok(finds.chain(opaque).collect())
 }
 
 /// A template, and where finds stand in it.

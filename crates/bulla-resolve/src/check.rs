@@ -1,7 +1,7 @@
 //! What is wrong with a file as far as the file alone shows it: no key is needed.
 
 mod genesys;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ impl Check {
             return Self::of_template(&template, Vec::new());
         }
         let mut pending = probe(&template);
-        let mut known: Vec<_> = template.places.iter().map(|place| place.span.clone()).collect();
+        let mut known = Vec::new();
         if let Some(format) = format.filter(|_| named || !tokens.is_empty()) {
             find_literals(&template, format, &mut known, &mut pending);
         }
@@ -65,14 +65,27 @@ impl Check {
     }
 }
 
-/// Where secrets stand in a template in clear, by all signs there are.
+/// Where secrets stand in a template in clear, by all signs there are; in order, and none overlaps
+/// another. In what does not follow its format, that may be anywhere.
 pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     let mut spans = tokens::find(&template.src);
     if let Some(format) = template.format {
-        let found = literals(template.name(), &template.src, format).unwrap_or_default();
-        spans.extend(found.into_iter().map(|literal| literal.span));
+        match literals(template.name(), &template.src, format) {
+            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.span)),
+            Err(_) if tokens::may_name_secrets(&template.src) => {
+                spans.push(0..template.src.len());
+            }
+            Err(_) => {}
+        }
     }
     spans.sort_by_key(|span| span.start);
+    spans.dedup_by(|next, span| {
+        let overlaps = next.start < span.end;
+        if overlaps {
+            span.end = span.end.max(next.end);
+        }
+        overlaps
+    });
     spans
 }
 
@@ -91,7 +104,11 @@ fn find_literals(
         let other = ["] password", "] mail.debug.auth.password"];
         if !(format.is_genesys() && other.iter().any(|end| literal.place.ends_with(end))) {
             let what = format!("{} stands here in clear", escaped(&literal.place));
-            pending.push(Pending::new(literal.span.start, Rule::LiteralSecret, what));
+            let at = literal.span.start;
+            // The passwords of a list of URLs are told once.
+            if pending.last().is_none_or(|told| told.at != at || told.what != what) {
+                pending.push(Pending::new(at, Rule::LiteralSecret, what));
+            }
         }
     }
 }

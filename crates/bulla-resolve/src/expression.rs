@@ -146,15 +146,16 @@ pub(crate) fn stray(at: usize) -> Wrong {
     }
 }
 
-/// Says that a reference stands in a value that is left alone.
-pub(crate) fn left(at: usize) -> Wrong {
-    Wrong {
-        at,
-        rule: Rule::StrayReference,
-        what: "a reference stands in a value that readers of this format read differently or that \
-               cannot be decoded here"
-            .to_owned(),
+/// Says that a reference stands in a value that is left alone, and why, where that is known.
+pub(crate) fn left(at: usize, cause: Option<&str>) -> Wrong {
+    let mut what =
+        "a reference stands in a value that readers of this format read differently or that \
+                    cannot be decoded here"
+            .to_owned();
+    if let Some(cause) = cause {
+        what = format!("{what}; {cause}");
     }
+    Wrong { at, rule: Rule::StrayReference, what }
 }
 
 /// What is wrong with braces in YAML that are not quoted.

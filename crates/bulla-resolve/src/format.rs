@@ -117,7 +117,7 @@ impl Format {
     ///
     /// `.conf`, `.cfg` and plain text are claimed by no format: the first two mean too many things,
     /// the last has to be asked for. What holds a `pop-client*` or `smtp-client*` section is
-    /// Genesys', whatever its name.
+    /// Genesys', whatever its name, unless that is one of Markdown.
     #[must_use]
     pub fn detect(name: &str, src: &[u8]) -> Option<Self> {
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
@@ -132,6 +132,8 @@ impl Format {
             "env" => Some(Self::Dotenv),
             // `.env.production`
             _ if stem == ".env" || file.starts_with(".env.") => Some(Self::Dotenv),
+            // A page may quote such a section.
+            "md" | "markdown" => None,
             _ if xml::is_genesys(src) => Some(Self::GenesysXml),
             _ if genesys_ini::claims(src) => Some(Self::GenesysIni),
             _ if systemd::is_unit(name) => Some(Self::Systemd),

@@ -53,6 +53,7 @@ mod render;
 mod secret;
 mod source;
 mod template;
+mod unclear;
 mod uses;
 mod write;
 

@@ -10,6 +10,7 @@ use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Syntax, Text};
 use crate::genesys::Sections;
 use crate::problem::{Pending, Problem, Rule, locate};
+use crate::unclear;
 
 /// A configuration file with references, ready to be rendered.
 pub struct Template {
@@ -228,6 +229,8 @@ impl Wants {
 /// A template as it is being read.
 struct Reading<'a> {
     src: &'a [u8],
+    /// What it is read in, once that is known.
+    format: Option<Format>,
     /// Whether a reference can be seen in the file before it is read.
     may_refer: bool,
     /// Where references stand in the file as it is written.
@@ -245,6 +248,7 @@ impl<'a> Reading<'a> {
         let may_refer = expression::may_refer(src);
         Self {
             src,
+            format: None,
             may_refer,
             hits: if may_refer { expression::hits(src) } else { Vec::new() },
             passed: 0,
@@ -272,6 +276,7 @@ impl<'a> Reading<'a> {
     /// Reads the file; `fill` says whether the fill rule of Genesys configurations applies.
     fn read(&mut self, name: &str, format: Format, fill: bool) {
         let syntax = format.syntax();
+        self.format = Some(format);
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
         let hidden = self.may_refer && self.hits.is_empty() && expression::in_utf16(self.src);
         if hidden || (utf16 && fill) {
@@ -394,9 +399,11 @@ impl<'a> Reading<'a> {
             }
             let escaped = expression::find_escaped(raw).map(|at| scalar.span.start + at);
             let escaped = escaped.filter(|_| matches!(scalar.text, Text::Opaque));
+            let format = self.format.filter(|_| scalar.is_value());
+            let cause = format.and_then(|format| unclear::cause(format, self.src, &scalar.span));
             for at in hits.into_iter().map(offset).chain(escaped) {
                 let wrong = match scalar.is_value() {
-                    true => expression::left(at),
+                    true => expression::left(at, cause),
                     false => expression::stray(at),
                 };
                 self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));

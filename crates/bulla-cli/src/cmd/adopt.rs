@@ -110,6 +110,9 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
     if failures.is_empty() { Ok(Exit::Done) } else { Err(several(context, failures)) }
 }
 
+/// What helps where nothing can be moved.
+const BY_HAND: &str = "store it with `bulla set`, and write {{ bulla://ENTRY/FIELD }} in its place by hand; take it out of comments";
+
 /// Why a secret stays where it is, and what helps.
 fn stays(job: &Job, left: &Left) -> Failure {
     let failure = Failure { hints: Vec::new(), ..Failure::from(left.problem.clone()) };
@@ -118,6 +121,10 @@ fn stays(job: &Job, left: &Left) -> Failure {
             "adopt the configuration in its XML form, or choose a password of these characters"
         }
         (Stays::CannotCarry, _) => "write it in quotes, or in other ones, then adopt again",
+        (Stays::NoValue, _) => BY_HAND,
+        (Stays::Unclear, _) => {
+            "write it as all read it alike, or name a dialect with --format, then adopt again; docs/reference.md tells the rules of each format"
+        }
         _ => "write it without escapes or in another style, then adopt again",
     })
 }

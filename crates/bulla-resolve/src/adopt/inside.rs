@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::signs::{is_literal, is_secret_name, is_secret_value, password_in_url};
+use super::signs::{is_literal, is_secret_name, is_secret_value, password_in_url, url_length};
 use crate::filter::Filter;
 
 /// A secret inside a text.
@@ -34,13 +34,14 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
     if memchr::memchr2(b'=', b':', text.as_bytes()).is_none() {
         return Vec::new();
     }
-    if let Some((name, range)) = variable(text).filter(|_| is_item) {
+    let variable = variable(text).filter(|_| is_item);
+    if let Some((name, range)) = variable.clone() {
         let value = &text[range.clone()];
         if is_secret_name(name) || is_secret_value(value) {
             let piece = Piece { range, name: Name::Variable(name), filter: None };
             return if is_literal(value) { vec![piece] } else { Vec::new() };
         }
-        if let Some(password) = password_in_url(value) {
+        if let Some(password) = password_in_url(value).filter(|_| !is_list(value)) {
             let password = range.start + password.start..range.start + password.end;
             return vec![if is_canonical(&text[password.clone()]) {
                 Piece {
@@ -54,7 +55,7 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
         }
     }
     let mut pieces = options(text, is_item);
-    pieces.extend(urls(text));
+    pieces.extend(urls(text, variable.map(|(name, _)| name)));
     pieces.sort_by_key(|piece| piece.range.start);
     let mut done = 0;
     pieces.retain(|piece| {
@@ -138,9 +139,15 @@ fn word(text: &str, from: usize) -> Option<Range<usize>> {
     ends(after).then_some(from..from + length)
 }
 
-/// The passwords of URLs; the whole URL where the password is written in another way than the filter
-/// `url` writes it.
-fn urls(text: &str) -> Vec<Piece<'_>> {
+/// Whether another URL follows the first.
+fn is_list(text: &str) -> bool {
+    let rest = text.find("://").map_or(&[][..], |colon| &text.as_bytes()[colon..]);
+    url_length(rest, |_| false) < rest.len()
+}
+
+/// The passwords of URLs, perhaps of a list that is the value of `variable`; the whole URL where the
+/// password is written in another way than the filter `url` writes it.
+fn urls<'t>(text: &'t str, variable: Option<&'t str>) -> Vec<Piece<'t>> {
     let mut pieces = Vec::new();
     let mut at = 0;
     while let Some(found) = text[at..].find("://") {
@@ -148,18 +155,20 @@ fn urls(text: &str) -> Vec<Piece<'_>> {
         let colon = at + found;
         let start = at + text[at..colon].trim_end_matches(is_scheme).len();
         let ends = |c: char| c.is_whitespace() || is_quote(c) || "<>\\`".contains(c);
-        let end = colon + text[colon..].find(ends).unwrap_or(text.len() - colon);
+        let rest = &text[colon..];
+        let ends = |at: usize| rest.is_char_boundary(at) && rest[at..].starts_with(ends);
+        let end = colon + url_length(rest.as_bytes(), ends);
         let begins = text[..start]
             .chars()
             .next_back()
-            .is_none_or(|c| c.is_whitespace() || is_quote(c) || c == '=');
+            .is_none_or(|c| c.is_whitespace() || is_quote(c) || "=,;".contains(c));
         at = end;
         let Some(password) = password_in_url(&text[start..end]).filter(|_| begins) else {
             continue;
         };
         let password = start + password.start..start + password.end;
         pieces.push(if is_canonical(&text[password.clone()]) {
-            Piece { range: password, name: Name::Password(None), filter: Some(Filter::Url) }
+            Piece { range: password, name: Name::Password(variable), filter: Some(Filter::Url) }
         } else {
             Piece { range: start..end, name: Name::Url, filter: None }
         });

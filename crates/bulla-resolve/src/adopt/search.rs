@@ -26,8 +26,8 @@ pub(super) struct Search<'a> {
     pub(super) finds: Vec<Find>,
     /// The scalars that finds stand in, by their beginnings.
     pub(super) spots: BTreeMap<usize, Spot>,
-    /// The places of what is called a secret and that readers disagree on.
-    pub(super) opaque: Vec<(usize, String)>,
+    /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
+    pub(super) opaque: Vec<(Range<usize>, String)>,
     /// Which find is the first of an entry and field, and how many values it has had.
     fields: BTreeMap<(String, String), (usize, usize)>,
     sections: Sections,
@@ -143,9 +143,8 @@ impl<'a> Search<'a> {
         let is_secret = key.filter(|key| !is_place(key)).is_some_and(signs::is_secret_name);
         if matches!(scalar.text, Text::Opaque) {
             let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
-            let raw = raw.trim_matches(['"', '\'']);
-            if (is_secret || signs::looks_secret(raw)) && !signs::is_placeholder(raw) {
-                self.opaque.push((scalar.span.start, self.place()));
+            if !expression::has_plain(raw.as_bytes()) && is_secret_unread(&raw, is_secret, named) {
+                self.opaque.push((scalar.span.clone(), self.place()));
             }
             return;
         }
@@ -379,6 +378,19 @@ impl<'a> Search<'a> {
             braces,
         });
     }
+}
+
+/// Whether a secret stands in a value of which only the spelling is known; `is_named` says whether its
+/// name is that of one, `has_name` whether it has a name.
+fn is_secret_unread(raw: &str, is_named: bool, has_name: bool) -> bool {
+    let unquoted = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+    // What may be a comment does not make a secret of a placeholder, or of nothing.
+    let before = if raw.starts_with("# ") { "" } else { raw.split(" #").next().unwrap_or(raw) };
+    let text = unquoted(raw);
+    if [&text, &unquoted(before)].iter().any(|text| signs::is_placeholder(text)) {
+        return false;
+    }
+    is_named || signs::looks_secret(&text) || !inside::pieces(&text, !has_name).is_empty()
 }
 
 /// Whether its reader takes it out of base64.

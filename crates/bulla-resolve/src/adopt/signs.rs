@@ -67,6 +67,21 @@ pub(super) fn is_literal(value: &str) -> bool {
     !is_placeholder(value) && !["${", "$(", "{{", "(("].iter().any(|open| value.contains(open))
 }
 
+/// How long the rest of a URL is that begins with the `://` at the start of `text`: to where `ends` says,
+/// or to the comma or semicolon before the next URL of a list.
+pub(crate) fn url_length(text: &[u8], ends: impl Fn(usize) -> bool) -> usize {
+    /// No scheme is longer.
+    const SCHEME: usize = 32;
+    let is_next = |at: usize| {
+        let rest = &text[at + 1..];
+        let is_scheme = |b: &&u8| b.is_ascii_alphanumeric() || b"+.-".contains(b);
+        let scheme = rest.iter().take(SCHEME).take_while(is_scheme).count();
+        scheme > 0 && rest[scheme..].starts_with(b"://")
+    };
+    let end = |&at: &usize| ends(at) || (matches!(text[at], b',' | b';') && is_next(at));
+    (0..text.len()).find(end).unwrap_or(text.len())
+}
+
 /// Where the password stands in a URL with one in its user information.
 pub(super) fn password_in_url(value: &str) -> Option<Range<usize>> {
     memchr::memchr(b':', value.as_bytes())?;

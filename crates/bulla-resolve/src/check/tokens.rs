@@ -5,10 +5,12 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use crate::adopt::signs::{TOKEN_PREFIXES, is_placeholder, looks_secret};
+use crate::adopt::signs::{TOKEN_PREFIXES, is_placeholder, looks_secret, url_length};
+use crate::reference::SCHEME;
 
-/// Strings with the shape of a token, a private key or a URL with a password.
-pub(super) fn find(src: &[u8]) -> Vec<Range<usize>> {
+/// Strings with the shape of a token, a private key or a URL with a password, but for those in
+/// references.
+pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut done = 0;
     for hit in STARTS.find_iter(src) {
@@ -37,7 +39,7 @@ pub(super) fn find(src: &[u8]) -> Vec<Range<usize>> {
                 let scheme = |b: &u8| b.is_ascii_alphanumeric() || b"+.-".contains(b);
                 let before = src[..at].iter().rev().take_while(|b| scheme(b)).count();
                 let ends = |b: &u8| b.is_ascii_whitespace() || b"\"'<>`|\\".contains(b);
-                (at - before, at + src[at..].iter().take_while(|b| !ends(b)).count())
+                (at - before, at + url_length(&src[at..], |end| ends(&src[at + end])))
             }
             Some(ENTRA) => {
                 let before = src[..at].iter().rev().take(45).take_while(|b| in_token(b)).count();
@@ -50,7 +52,7 @@ pub(super) fn find(src: &[u8]) -> Vec<Range<usize>> {
             }
             _ => (at, end_of_token(src, at)),
         };
-        if is_secret(start, end) {
+        if is_secret(start, end) && !in_reference(src, start) {
             found.push(start..end);
             done = end;
         }
@@ -107,6 +109,16 @@ fn searcher(texts: impl Iterator<Item = &'static str>) -> AhoCorasick {
     searcher.expect("there are few of them")
 }
 
+/// Whether a reference begins at `at`, or has begun before and goes on there.
+fn in_reference(src: &[u8], at: usize) -> bool {
+    /// No reference is longer.
+    const LONGEST: usize = 2048;
+    let ends = |b: &u8| b.is_ascii_whitespace() || b"\"'(){}<>".contains(b);
+    let before = src[..at].iter().rev().take(LONGEST).take_while(|b| !ends(b)).count();
+    let end = src.len().min(at + SCHEME.len());
+    memchr::memmem::find(&src[at - before..end], SCHEME.as_bytes()).is_some()
+}
+
 fn in_token(b: &u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~".contains(b)
 }
@@ -132,6 +144,8 @@ mod tests {
             ("-----BEGIN RSA PRIVATE KEY-----\nghp_abcdefgh12\n-----END", vec![0]),
             ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg y", vec![2]),
             ("a postgres://u:p@h/d and ya29.abcdefgh1", vec![2, 25]),
+            ("amqp://u:p@h:1,amqp://u:p@g:2;amqp://u@f", vec![0, 15]),
+            ("amqp://u:{{ bulla://a/b | url }}@h,amqp://u:p@h", vec![35]),
         ] {
             let starts: Vec<_> = find(text.as_bytes()).iter().map(|span| span.start).collect();
             assert_eq!(starts, expected, "{text}");
@@ -149,6 +163,7 @@ mod tests {
             "eyJhbGciOiJIUzI1NiJ9",
             "how is Q~ used",
             "bulla://a@b/c {{ bulla://d/e }}",
+            "bulla://a:b@c/d {{ bulla://x/ghp_abcdefgh12 }}",
         ] {
             assert!(find(text.as_bytes()).is_empty(), "{text}");
         }

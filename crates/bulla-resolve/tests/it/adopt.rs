@@ -51,7 +51,9 @@ fn every_adoption_is_as_expected() {
         let place = |left: &Left| {
             let why = match left.why {
                 Stays::CannotCarry => "cannot carry",
+                Stays::NoValue => "no value",
                 Stays::Spelling => "spelling",
+                Stays::Unclear => "unclear",
                 _ => panic!("a reason that the cases do not know"),
             };
             format!("{}:{} {why}\n", left.problem.line, left.problem.column)

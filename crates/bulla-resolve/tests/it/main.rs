@@ -19,6 +19,8 @@ mod diff;
 mod docs;
 /// Reading templates and replacing files.
 mod files;
+/// Secrets in clear where readers disagree.
+mod in_clear;
 /// Values and forms of references, and the tables of who reads them.
 mod matrix;
 /// Rewriting the references of other tools.

@@ -1,0 +1,84 @@
+//! Secrets in clear where readers disagree on the value, or where it cannot be decoded: adopting,
+//! checking, comparing and receipts judge them alike.
+
+use bulla_resolve::{
+    Adoption, Answer, Check, Format, Piece, Reference, Rule, Secret, Source, Template, diff, render,
+};
+
+struct One;
+
+impl Source for One {
+    fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
+        let answer = |_| Answer::Value { secret: Secret::copied_from(b"value"), version: 1 };
+        wanted.iter().map(answer).collect()
+    }
+}
+
+/// Files with `hunter2` in them, in spellings that the formats leave alone.
+const FILES: &[(&str, Format, &str)] = &[
+    ("comment", Format::Dotenv, "A=bulla://env/API_KEY\nDB_PASSWORD=hunter2xyz # c\n"),
+    ("escaped quotes", Format::Dotenv, "SMTP_PASS=\"with \\\"hunter2\\\"\"\n"),
+    ("dollar", Format::Dotenv, "DB_PASSWORD=hunter2$b\n"),
+    ("quoted", Format::Ini, "[a]\npassword = \"hunter2xyz\"\n"),
+    ("grafana", Format::Ini, "[a]\nadmin_password = \"\"\"#hunter2;\"\"\"\n"),
+    ("expansion", Format::Shell, "DB_PASSWORD=\"hunter2$b\"\n"),
+    ("command", Format::Shell, "DB_PASSWORD=hunter2$x cmd\n"),
+    ("latin", Format::Properties, "db.password=hunter2\u{e9}\n"),
+    ("crlf", Format::Toml, "password = \"\"\"\r\nhunter2\r\n\"\"\"\r\n"),
+    ("specifier", Format::Systemd, "[Service]\nEnvironment=\"DB_PASSWORD=%h/x hunter2\"\n"),
+    ("tag", Format::Yaml, "password: !!binary hunter2x\n"),
+    ("url", Format::Dotenv, "DSN=postgres://u:hunter2@h/d # c\n"),
+    ("option", Format::Dotenv, "ARGS=\"--token=hunter2 \\\"x\\\"\"\n"),
+];
+
+#[test]
+fn secrets_that_readers_disagree_on_are_found_by_all() {
+    for &(what, format, src) in FILES {
+        let src = src.as_bytes().to_vec();
+        let adoption = Adoption::find("x", &src, Some(format)).ok();
+        assert!(adoption.is_some_and(|adoption| !adoption.left.is_empty()), "adopt: {what}");
+        let check = Check::of("x", src.clone(), Some(format));
+        let found = check.findings.iter().filter(|found| found.rule == Rule::LiteralSecret);
+        assert_eq!(found.count(), 1, "check: {what}");
+        let template = Template::parse("x", src, Some(format));
+        assert!(template.has_secrets_in_clear(), "receipt: {what}");
+        assert!(!shown(&template).contains("hunter2"), "diff: {what}: {}", shown(&template));
+    }
+}
+
+#[test]
+fn what_does_not_follow_its_format_is_not_shown() {
+    let src = b"{\"password\": \"hunter2\", \"unclosed\": [".to_vec();
+    let template = Template::parse("a.json", src, None);
+    assert!(template.has_secrets_in_clear());
+    assert_eq!(shown(&template), "");
+}
+
+#[test]
+fn what_stands_for_a_secret_is_none() {
+    for (format, src) in [
+        (Format::Dotenv, "DB_PASSWORD=\"${X}\" # from the environment\n"),
+        (Format::Dotenv, "DB_PASSWORD=${X} # c\n"),
+        (Format::Dotenv, "DB_PASSWORD= # set me\n"),
+        (Format::Dotenv, "NAME=plain # c\n"),
+        (Format::Ini, "[a]\npassword = \"${X}\"\n"),
+        (Format::Shell, "DB_PASSWORD=\"$(cat /run/secrets/db)\"\n"),
+        (Format::Shell, "DB_PASSWORD=${DB_PASSWORD:?missing}\n"),
+        (Format::Shell, "echo \"$DB_PASSWORD\"\n"),
+    ] {
+        let check = Check::of("x", src.into(), Some(format));
+        assert!(check.findings.is_empty(), "{src}");
+        assert!(!Template::parse("x", src.into(), Some(format)).has_secrets_in_clear(), "{src}");
+    }
+}
+
+/// The text of the template that comparing it shows.
+fn shown(template: &Template) -> String {
+    let renderings = render(std::slice::from_ref(template), &One, &[]).unwrap();
+    let pieces = diff(template, &renderings[0], b"", &One).rows.into_iter().flat_map(|r| r.pieces);
+    let text = pieces.filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    });
+    text.collect()
+}
