@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 use super::dotenv_docker::MAX_LINE;
-use super::lines::around;
+use super::lines::{around, has_lone_return};
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 use crate::secret::Draft;
@@ -20,7 +20,8 @@ pub(super) struct Dotenv;
 impl Syntax for Dotenv {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        // Whether a quote or the like may be open that some reader looks for the end of.
+        // Whether a quote or the like may be open that some reader looks for the end of, be it in a
+        // line that another does not see.
         let mut open = false;
         let mut scalars = Vec::new();
         while at < src.len() {
@@ -28,7 +29,7 @@ impl Syntax for Dotenv {
             at = line(src, start, &ALIKE, &mut |scalar| scalars.push(scalar));
             let lines = start..at - 1;
             let odd = open || !is_alike(src, lines.clone(), &scalars);
-            open = open || leaves_open(&src[lines]);
+            open = open || leaves_open(&src[lines.clone()]) || has_lone_return(&src[lines]);
             for scalar in scalars.drain(..) {
                 let opaque = odd && scalar.role == Role::Value;
                 found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
@@ -157,8 +158,15 @@ fn leaves_open(text: &[u8]) -> bool {
 
 pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
     let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    // Whether some reader saw a line that another did not see; it may have left a quote open.
+    let mut odd = false;
     while at < src.len() {
-        at = line(src, at, rules, found);
+        let start = at;
+        at = line(src, start, rules, &mut |scalar| {
+            let opaque = odd && scalar.role == Role::Value;
+            found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
+        });
+        odd = odd || has_lone_return(&src[start..at - 1]);
     }
 }
 
@@ -257,6 +265,10 @@ fn line(src: &[u8], at: usize, rules: &Rules, found: &mut dyn FnMut(Scalar)) -> 
     let start = at + blanks(&src[at..end]);
     let text = &src[start..end];
     if matches!(text.first(), None | Some(b'#' | b'\r')) {
+        // For some readers another line begins behind a lone carriage return.
+        if has_lone_return(text) {
+            scalar(start..end, Text::Opaque, Role::Value);
+        }
         return next;
     }
     let Some((key, value)) = split(src, start..end) else {
@@ -272,16 +284,23 @@ fn line(src: &[u8], at: usize, rules: &Rules, found: &mut dyn FnMut(Scalar)) -> 
             if let Some(close) = close.filter(|&close| ends_there(src, close + 1)) {
                 let text = (rules.text)(src, value + 1..close, Some(*quote));
                 scalar(value..close + 1, text, Role::Value);
-                return line_end(src, close) + 1;
+                let end = line_end(src, close);
+                if has_lone_return(&src[close + 1..end]) {
+                    scalar(close + 1..end, Text::Opaque, Role::Value);
+                }
+                return end + 1;
             }
             let whole = value..end - trailing_blanks(&src[value..end]);
             scalar(whole, Text::Opaque, Role::Value);
         }
         _ => {
             let text = &src[value..end];
-            let end = value + (rules.comment)(text).unwrap_or(text.len());
-            let span = value..end - trailing_blanks(&src[value..end]);
+            let comment = value + (rules.comment)(text).unwrap_or(text.len());
+            let span = value..comment - trailing_blanks(&src[value..comment]);
             scalar(span.clone(), (rules.text)(src, span, None), Role::Value);
+            if has_lone_return(&src[comment..end]) {
+                scalar(comment..end, Text::Opaque, Role::Value);
+            }
         }
     }
     next

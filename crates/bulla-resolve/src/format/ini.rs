@@ -9,7 +9,7 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use super::ini_mysql::MAX_LINE;
-use super::lines::{around, is_blank, lines, opaque, trimmed, verbatim};
+use super::lines::{around, has_lone_return, is_blank, lines, opaque, trimmed, verbatim};
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 
@@ -30,6 +30,13 @@ impl Syntax for Ini {
             if matches!(text.first(), None | Some(b'#' | b';')) {
                 // systemd passes over a comment between lines that it joins.
                 joins = ends_joined || (joins && !text.is_empty());
+                // Most readers see an option behind a lone carriage return, or more of the last one.
+                if has_lone_return(text) {
+                    if let Some((_, Some(value))) = option.replace((0, None)) {
+                        found(Scalar { text: Text::Opaque, ..value });
+                    }
+                    found(opaque(content, depth));
+                }
                 continue;
             }
             let joined = std::mem::replace(&mut joins, ends_joined);

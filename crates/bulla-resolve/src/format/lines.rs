@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use zeroize::Zeroizing;
 
@@ -20,6 +20,14 @@ pub(super) fn lines(src: &[u8]) -> impl Iterator<Item = Range<usize>> {
             line
         })
     })
+}
+
+/// Whether a carriage return stands in `text` that is not a part of a line end: some readers take it for
+/// one.
+pub(super) fn has_lone_return(text: &[u8]) -> bool {
+    let end = text.iter().rev().take_while(|&&b| b == b'\r').count();
+    let text = &text[..text.len() - end];
+    memchr_iter(b'\r', text).any(|at| text.get(at + 1) != Some(&b'\n'))
 }
 
 /// The line that `span` lies in, without its end and the byte order mark.

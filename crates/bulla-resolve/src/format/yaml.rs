@@ -15,6 +15,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
 use super::kubernetes::{self, Node};
+use super::lines::opaque;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::expression::UNQUOTED;
 use crate::problem::Rule;
@@ -35,7 +36,27 @@ impl Syntax for Yaml {
         }
         let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
         let role = if anchored { Role::Encoded } else { Role::Value };
-        kubernetes::scan(src, |found| walk(text, bom, role, found), found)
+        let mut breaks = breaks(text).map(|at| bom + at).peekable();
+        if breaks.peek().is_none() {
+            return kubernetes::scan(src, |found| walk(text, bom, role, found), found);
+        }
+        let mut spans = Vec::new();
+        let mut note = |scalar: Scalar| {
+            spans.push(scalar.span.clone());
+            found(scalar);
+        };
+        kubernetes::scan(src, |found| walk(text, bom, role, found), &mut note)?;
+        // What stands behind a break in a comment is content to readers of YAML 1.1.
+        let mut done = 0;
+        for at in breaks {
+            let before = spans.partition_point(|span| span.start <= at);
+            if at >= done && (before == 0 || spans[before - 1].end <= at) {
+                let length = memchr::memchr(b'\n', &src[at..]).unwrap_or(src.len() - at);
+                done = at + length;
+                found(opaque(at..done, 0));
+            }
+        }
+        Ok(())
     }
 
     fn encode(
@@ -54,6 +75,12 @@ impl Syntax for Yaml {
             .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
             || kubernetes::may_hide(src)
     }
+}
+
+/// Where characters stand that end a line in YAML 1.1 and not in 1.2.
+fn breaks(text: &str) -> impl Iterator<Item = usize> {
+    let rest = if text.is_ascii() { "" } else { text };
+    rest.match_indices(['\u{85}', '\u{2028}', '\u{2029}']).map(|(at, _)| at)
 }
 
 /// Goes through the nodes of a file that begins with `bom` bytes before `text`. `anchored` is the role of
@@ -223,10 +250,13 @@ impl Token<'_> {
             }
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 // Blank lines at the end stay outside, so that whatever replaces the block ends
-                // where its last line did. Blanks at the end of that line are a part of it.
+                // where its last line did. Blanks at the end of that line are a part of it, and so are
+                // lines with a tab, which no reader takes behind a scalar in quotes.
                 let end = start + self.text[start..self.end].trim_end_matches(BLANKS).len();
-                let line = self.text[end..self.end].split(['\r', '\n']).next();
-                (start..end + line.map_or(0, str::len), Inner::Decoded)
+                let blank = &self.text[end..self.end];
+                let tab = blank.rfind('\t').unwrap_or(0);
+                let line = blank[tab..].split(['\r', '\n']).next();
+                (start..end + tab + line.map_or(0, str::len), Inner::Decoded)
             }
         }
     }

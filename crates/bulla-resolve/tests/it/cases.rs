@@ -4,8 +4,8 @@
 //! sections that begin with a line `--- template`, `--- values`, `--- rendered` or `--- problems`.
 //! A value is a line `ENTRY/FIELD = TEXT` with `\n`, `\r`, `\t`, `\\` and `\xNN` decoded in the text;
 //! a problem is a line `LINE:COLUMN RULE`, then what comes nearest after ` ; `. In templates and
-//! renderings, `<CR>`, `<BOM>`, `<NUL>` and `<NO-NL>` (at the end) stand for what an editor would
-//! not keep.
+//! renderings, `<BOM>`, `<CR>`, `<LS>`, `<NEL>`, `<NUL>`, `<PS>` and `<NO-NL>` (at the end) stand for
+//! what an editor would not keep or show.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,7 +105,16 @@ impl<'a> Case<'a> {
 /// What a template or rendering in a case stands for.
 fn bytes(text: &str) -> Vec<u8> {
     let text = text.strip_suffix("<NO-NL>\n").unwrap_or(text);
-    text.replace("<CR>", "\r").replace("<BOM>", "\u{feff}").replace("<NUL>", "\0").into_bytes()
+    let marks = [
+        ("<BOM>", "\u{feff}"),
+        ("<CR>", "\r"),
+        ("<LS>", "\u{2028}"),
+        ("<NEL>", "\u{85}"),
+        ("<NUL>", "\0"),
+        ("<PS>", "\u{2029}"),
+    ];
+    let replaced = |text: String, (mark, bytes)| text.replace(mark, bytes);
+    marks.into_iter().fold(text.to_owned(), replaced).into_bytes()
 }
 
 fn decoded(text: &str) -> Vec<u8> {

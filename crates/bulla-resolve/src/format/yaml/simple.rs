@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 use super::{Node, Role, Scalar, Text};
 
@@ -173,9 +173,13 @@ fn is_over(text: &[u8], rest: Range<usize>) -> Option<bool> {
     if text[at] != b'#' || !begins {
         return Some(false);
     }
-    // A byte order mark, which begins with 0xef, ends a comment.
+    let comment = &text[at..rest.end];
+    // A byte order mark, which begins with 0xef, ends a comment; U+0085, U+2028 and U+2029 end a line
+    // for some.
     let is_fit = |&b: &u8| b >= b' ' && b != 0x7f && b != 0xef;
-    text[at..rest.end].iter().all(is_fit).then_some(true)
+    let breaks = |mark: &&str| memmem::find(comment, mark.as_bytes()).is_some();
+    let is_split = || !comment.is_ascii() && ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(breaks);
+    (comment.iter().all(is_fit) && !is_split()).then_some(true)
 }
 
 /// The scalar that the rest of a line begins with.
@@ -311,6 +315,9 @@ mod tests {
             "a: - b\n",
             "-\n",
             "a: b\r\rc: d\n",
+            "a: b # c\u{85}d\n",
+            "# \u{e9}\u{2028}\na: b\n",
+            "a: # \u{2029}\n  b: c\n",
         ] {
             assert!(!is_simple(text), "{text:?}");
         }

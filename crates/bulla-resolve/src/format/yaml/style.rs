@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::breaks;
 use crate::format::{Content, Output, Part, Refusal};
 use crate::reference::SCHEME;
 use crate::secret::Draft;
@@ -25,13 +26,14 @@ pub(super) fn encode(
     let text = std::str::from_utf8(whole.bytes())
         .map_err(|_| Refusal("is not UTF-8, as YAML has to be"))?;
     let token = &src[span.clone()];
+    check_block_or_plain(src, span)?;
     match token.first() {
         Some(b'\'') if text.chars().all(is_printable) => single_quoted(content.parts, out),
         Some(b'|' | b'>') => {
             let token = std::str::from_utf8(token).unwrap_or_default();
             let header = token.split('\n').next().unwrap_or_default();
             let start = out.bytes.len();
-            match block(src, &span, token, text, &mut out.bytes) {
+            match block(token, text, &mut out.bytes) {
                 Some(()) => out.values.push(start..out.bytes.len()),
                 None if header.contains('#') => {
                     return Err(Refusal(
@@ -47,6 +49,27 @@ pub(super) fn encode(
             content.parts.iter().for_each(|&part| out.copy(part));
         }
         _ => double_quoted(content.parts, out),
+    }
+    Ok(())
+}
+
+/// Refuses what readers disagree on before anything is placed in it.
+fn check_block_or_plain(src: &[u8], span: Range<usize>) -> Result<(), Refusal> {
+    let token = std::str::from_utf8(&src[span.clone()]).unwrap_or_default();
+    if !token.starts_with(['"', '\'']) && breaks(token).next().is_some() {
+        return Err(Refusal(
+            "stands beside U+0085, U+2028 or U+2029, which ends a line in YAML 1.1; write the text in \
+             double quotes and the character as an escape",
+        ));
+    }
+    let is_end = |b: &u8| matches!(b, b'\r' | b'\n');
+    let header = token.split(['\r', '\n', '#']).next().unwrap_or_default();
+    let strips = !header.starts_with(['|', '>']) || header.contains('-');
+    if !strips && !src.last().is_some_and(is_end) && src[span.end..].trim_ascii().is_empty() {
+        return Err(Refusal(
+            "stands in a block at the end of a file without a last line end, and readers disagree on \
+             whether the text has one; add a line end to the file",
+        ));
     }
     Ok(())
 }
@@ -168,7 +191,7 @@ fn escape(c: char, out: &mut Draft) {
 
 /// Writes `text` as a literal block with the header and indentation of the block `token`, or gives
 /// `None` if such a block would not be read as `text`.
-fn block(src: &[u8], span: &Range<usize>, token: &str, text: &str, out: &mut Draft) -> Option<()> {
+fn block(token: &str, text: &str, out: &mut Draft) -> Option<()> {
     let (header, old) = token.split_once('\n')?;
     let line_end = if header.ends_with('\r') { "\r\n" } else { "\n" };
     let header = header.trim_end();
@@ -179,8 +202,6 @@ fn block(src: &[u8], span: &Range<usize>, token: &str, text: &str, out: &mut Dra
     } else if indicators.contains('+') {
         return None;
     } else {
-        // Without a line end in the file, readers disagree on whether there is one in the value.
-        src.get(span.end).filter(|b| matches!(b, b'\n' | b'\r'))?;
         text.strip_suffix('\n').filter(|body| !body.ends_with('\n'))?
     };
     let indent = block_indent(old)?;
