@@ -47,6 +47,18 @@ pub(super) fn find(text: &str, variables: Option<&str>) -> Vec<Hit> {
     hits
 }
 
+/// Where references of 1Password and vals begin in `text`, which somebody would find there as they are.
+/// With `sure`, only those of which it is clear where they end.
+pub(super) fn places(text: &str, sure: bool) -> Vec<usize> {
+    let is_one = |hit: &&Hit| {
+        let hit_text = text[hit.span.clone()].trim_start_matches(['{', '-', ' ']);
+        let path = [OP, "ref+", "secretref+"].into_iter().find_map(|it| hit_text.strip_prefix(it));
+        path.is_some_and(|path| path.starts_with(|c: char| !c.is_whitespace()))
+            && (hit.what.is_ok() || !sure)
+    };
+    find(text, None).iter().filter(is_one).map(|hit| hit.span.start).collect()
+}
+
 type What = Result<Foreign, &'static str>;
 
 /// What begins at `at`: its end, and what it is if it is any of our business.
@@ -388,6 +400,11 @@ fn word(text: &str) -> usize {
 const LONGEST: usize = 4096;
 
 pub(super) const NO_ENTRY: &str = "no entry is named for variables of the environment";
+const VERSION: &str = "it asks for one version, which has another number in bulla";
+const FUNCTION: &str = "a function changes the value; write the filter of bulla that does the same";
+const MORE_IN_BRACES: &str = "more stands in the braces than one key of one secret";
+const MORE_KEYS: &str =
+    "it is more than one key of one secret in one place; write a reference for each";
 const NO_END: &str = "nothing says where it ends in this text; write braces around it";
 const TRIMS: &str = "its `-` takes away white space around it";
 const SOPS: &str = "SOPS has encrypted it: decrypt the file with `sops`, and adopt what comes out";
@@ -397,8 +414,3 @@ const HELM_SECRETS: &str =
     "helm-secrets reads it from a file: decrypt that, and adopt what comes out";
 const BANK_VAULTS: &str = "it is Bank-Vaults', which reads it when the container starts";
 const PLUGIN: &str = "it is a placeholder of argocd-vault-plugin";
-const VERSION: &str = "it asks for one version, which has another number in bulla";
-const FUNCTION: &str = "a function changes the value; write the filter of bulla that does the same";
-const MORE_IN_BRACES: &str = "more stands in the braces than one key of one secret";
-const MORE_KEYS: &str =
-    "it is more than one key of one secret in one place; write a reference for each";
