@@ -428,6 +428,9 @@ impl From<Problem> for Failure {
                 Rule::UnknownFormat => {
                     failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
                 }
+                Rule::Malformed if problem.what == "a comment stands here, and JSON has none" => {
+                    failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
+                }
                 _ => failure,
             },
             (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
