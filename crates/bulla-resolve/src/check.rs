@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::adopt::literals;
 use crate::format::Format;
+use crate::migrate::left_over;
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::render::probe;
 use crate::template::Template;
@@ -33,12 +34,18 @@ impl Check {
         let format = format.or_else(|| Format::detect(name, &src));
         let named = format.is_some_and(|f| f != Format::Text) && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
+        let foreign = left_over(&src, format);
         let template = Template::parse(name, src, format);
         // Most files of a tree hold nothing of all this, and were not parsed.
-        if tokens.is_empty() && !named && !is_genesys && template.places.is_empty() {
+        let nothing = tokens.is_empty() && foreign.is_empty() && !named && !is_genesys;
+        if nothing && template.places.is_empty() {
             return Self::of_template(&template, Vec::new());
         }
         let mut pending = probe(&template);
+        pending.extend(foreign.into_iter().map(|at| {
+            let what = "a reference of another tool stands here, and is left as it is";
+            Pending::new(at, Rule::ForeignReference, what)
+        }));
         let mut known = Vec::new();
         if let Some(format) = format.filter(|_| named || !tokens.is_empty()) {
             find_literals(&template, format, &mut known, &mut pending);

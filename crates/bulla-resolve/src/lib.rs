@@ -63,7 +63,7 @@ pub use diff::{Diff, Piece, Row, Sign, diff};
 pub use filter::Filter;
 pub use format::Format;
 pub use migrate::{Migration, Moved, Naming, Unmoved};
-pub use pairs::{NotDotenv, dotenv_pairs};
+pub use pairs::dotenv_pairs;
 pub use problem::{Kind, Problem, Rule};
 pub use read::{ReadError, read_template};
 pub use reference::{InvalidReference, MAX_ENTRY, MAX_FIELD, Pin, Reference, SCHEME};

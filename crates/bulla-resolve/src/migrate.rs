@@ -129,6 +129,33 @@ impl Migration {
     }
 }
 
+/// Where references of 1Password and vals stand in a file: rendering leaves them as they are. Of a file of
+/// no known format, only those that are sure.
+pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
+    let may_be = |start: &str| memchr::memmem::find(src, start.as_bytes()).is_some();
+    if !may_be("op://") && !may_be("ref+") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let Some(format) = format.filter(|format| *format != Format::Text) else {
+        return foreign::places(std::str::from_utf8(src).unwrap_or_default(), true);
+    };
+    // What does not follow its format is told with the template.
+    let _ = format.syntax().scan(src, &mut |scalar| {
+        let data = scalar.data(src);
+        let bytes = match (&data, &scalar.text) {
+            (Some(data), _) => data,
+            (None, Text::Opaque) => trimmed(&src[scalar.span.clone()]),
+            (None, text) => text.bytes(src),
+        };
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if scalar.is_value() && !foreign::places(text, false).is_empty() {
+            found.push(scalar.span.start);
+        }
+    });
+    found
+}
+
 /// A file as it is being rewritten.
 struct Reading<'a> {
     /// The file, with quotes around what stands in braces without any.

@@ -131,6 +131,8 @@ rules! {
     EwsRetired = "ews-retired", Warning;
     /// A value that its filter cannot encode.
     FilterFailed = "filter-failed", CannotCarry;
+    /// A reference of another tool, which rendering leaves as it is.
+    ForeignReference = "foreign-reference", Warning;
     /// A Gmail section with XOAUTH2 that lacks an option for it.
     GmailIncomplete = "gmail-incomplete", Finding;
     /// A secret that stands in the template in clear.

@@ -198,7 +198,7 @@ pub enum WriteError {
         folder: PathBuf,
     },
     /// The system refused a step.
-    #[error("cannot {step} {}: {}", path.display(), source.kind())]
+    #[error("cannot {step} {}: {}", path.display(), said_by(source))]
     Io {
         /// The target.
         path: PathBuf,
@@ -274,6 +274,14 @@ pub enum Reason {
     /// It is the target of two files.
     #[error("two files would be written to it")]
     Twice,
+}
+
+/// The system's words for an error, in our style.
+fn said_by(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |c| c.to_lowercase().chain(letters).collect())
 }
 
 /// Up to so many files are synced one by one. That costs a commit of the file system's journal each;

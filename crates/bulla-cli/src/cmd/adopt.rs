@@ -97,6 +97,7 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
                 context.printer.note(format_args!("{path}: nothing in it looks like a secret"));
             }
         }
+        jobs.iter().for_each(|job| warn_of_format(context, job));
         for job in jobs.iter().filter(|job| !args.in_place && !job.adoption.finds.is_empty()) {
             context.printer.note(format_args!(
                 "{} still holds its secrets in clear: delete it, and render the template instead",
@@ -112,6 +113,23 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
 
 /// What helps where nothing can be moved.
 const BY_HAND: &str = "store it with `bulla set`, and write {{ bulla://ENTRY/FIELD }} in its place by hand; take it out of comments";
+
+/// Warns of a template that would be read in another format than its file was: what tells the format may
+/// have been `--format`, or a folder in the path, as of the drop-ins of systemd.
+fn warn_of_format(context: &Context, job: &Job) {
+    let Some(target) = job.target.as_deref().filter(|_| !job.adoption.finds.is_empty()) else {
+        return;
+    };
+    let Ok(template) = read(target) else { return };
+    let format = job.adoption.format();
+    if Format::detect(&shown(target), &template) != Some(format) {
+        context.printer.warn(format_args!(
+            "the name of {} does not tell its format: write `format = \"{}\"` for it into bulla.toml, or adopt into a path that ends as that of the file",
+            target.display(),
+            format.name()
+        ));
+    }
+}
 
 /// Why a secret stays where it is, and what helps.
 fn stays(job: &Job, left: &Left) -> Failure {

@@ -14,7 +14,7 @@ use super::Done;
 use super::target::time;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::files::xdg_folder;
+use crate::files::{folder_is_there, xdg_folder};
 use crate::{env, prompt, tty};
 
 #[derive(Subcommand)]
@@ -46,6 +46,11 @@ pub(crate) fn run(context: &Context, command: IdentityCommand) -> Done {
             Failure::new(Exit::Conflict, "exists", fact).hint("--output FILE writes another one")
         );
     }
+    // Only our own folder is made, and nobody types a passphrase for what then has no place.
+    let is_default = default_path().is_ok_and(|default| default == path);
+    if !to_stdout && !is_default {
+        folder_is_there(&path)?;
+    }
     let identity = Identity::generate(&context.random)
         .map_err(|error| Failure::new(Exit::Failed, "random", error))?;
     let recipient = identity.recipient();
@@ -74,9 +79,7 @@ pub(crate) fn run(context: &Context, command: IdentityCommand) -> Done {
         context.printer.data(text.as_bytes())?;
         return Ok(Exit::Done);
     }
-    if args.output.is_none()
-        && let Some(folder) = path.parent()
-    {
+    if is_default && let Some(folder) = path.parent() {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -65,7 +65,11 @@ pub(crate) fn run(context: &Context, args: &MigrateArgs) -> Done {
     }
     let moved: usize = jobs.iter().map(|job| job.migration.moved.len()).sum();
     let left: usize = jobs.iter().map(|job| job.migration.left.len()).sum();
-    let left_is = if left == 0 { String::new() } else { format!(", {left} left as it is") };
+    let left_is = match left {
+        0 => String::new(),
+        1 => ", 1 left as it is".to_owned(),
+        _ => format!(", {left} left as they are"),
+    };
     let verb = if args.dry_run { "would be rewritten" } else { "rewritten" };
     let references = counted(moved as u64, "reference", "references");
     context.printer.note(format_args!("{references} {verb}{left_is}"));

@@ -1,11 +1,12 @@
 //! `bulla render`: puts values in the place of references.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{
-    Answer, FailureKind, Format, Kind, Owner, Problem, Reference, Rendering, Rule, Secret, Source,
-    Target, Template, read_template,
+    Answer, FailureKind, Format, Kind, Owner, Problem, Reason, Reference, Rendering, Rule, Secret,
+    Source, Target, Template, read_template,
 };
 use bulla_vault::Snapshot;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -81,19 +82,56 @@ pub(crate) struct Reading {
     /// The format of the templates [default: by name and content]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub(crate) format: Option<Format>,
-    /// Go on in spite of findings of this rule, such as literal-secret
+    /// Go on in spite of findings of this rule: literal-secret, at which rendering stops in sections of
+    /// Genesys' mail clients; `check` tells of secrets in clear in all other files
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) allow: Vec<Rule>,
 }
 
-/// The name among all renderings that a check sees.
-fn check_name(job: &Job, args: &RenderArgs) -> PathBuf {
-    let into = args.targets.into.as_deref().unwrap_or(Path::new(""));
-    let target = job.target.as_ref().unwrap_or(&job.source);
-    match target.strip_prefix(into) {
-        Ok(below) if args.targets.into.is_some() || args.switch.is_some() => below.to_owned(),
+/// The names of all renderings that checks see: below the folder that they go into; else just that of
+/// each file, or where two are alike, each below the deepest folder that has them all.
+fn check_names(jobs: &[Job], args: &RenderArgs) -> Result<Vec<PathBuf>, Failure> {
+    let into = args.targets.into.as_deref().or(args.switch.as_ref().map(|_| Path::new("")));
+    let target = |job: &Job| job.target.as_ref().unwrap_or(&job.source).clone();
+    let targets: Vec<_> = jobs.iter().map(target).collect();
+    let short = targets.iter().map(|target| match into.map(|into| target.strip_prefix(into)) {
+        Some(Ok(below)) => below.to_owned(),
         _ => PathBuf::from(target.file_name().unwrap_or(target.as_os_str())),
+    });
+    let short: Vec<_> = short.collect();
+    if first_twice(&short).is_none() {
+        return Ok(short);
     }
+    let whole: Vec<_> = targets.iter().map(|target| without_dots(target)).collect();
+    if let Some(number) = first_twice(&whole) {
+        let error = bulla_resolve::WriteError::Refused {
+            path: targets[number].clone(),
+            reason: Reason::Twice,
+        };
+        return Err(error.into());
+    }
+    let mut folder = whole[0].parent().unwrap_or(Path::new("")).to_owned();
+    while !whole.iter().all(|target| target.starts_with(&folder)) && folder.pop() {}
+    let below = |target: &PathBuf| target.strip_prefix(&folder).unwrap_or(target).to_owned();
+    Ok(whole.iter().map(below).collect())
+}
+
+/// The number of the first path that was there before.
+fn first_twice(paths: &[PathBuf]) -> Option<usize> {
+    let mut seen = HashSet::new();
+    paths.iter().position(|path| !seen.insert(path))
+}
+
+/// An absolute path as it is written, so that no `..` leads out of the folder that it is put below.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match part {
+            Component::ParentDir => _ = out.pop(),
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
@@ -134,7 +172,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     .map_err(|failures| several(context, failures))?;
     if checks {
-        let names: Vec<_> = jobs.iter().map(|job| check_name(job, args)).collect();
+        let names = check_names(&jobs, args)?;
         args.check.run(context, &jobs, &names, &renderings, &seen)?;
     }
     if jobs.iter().all(|job| job.target.is_none()) {
@@ -389,6 +427,9 @@ impl From<Problem> for Failure {
                 ),
                 Rule::UnknownFormat => {
                     failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
+                }
+                Rule::Malformed if problem.what == "a comment stands here, and JSON has none" => {
+                    failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
                 }
                 _ => failure,
             },

@@ -83,7 +83,8 @@ fn prepare(
     };
     check_names(&args.file, arguments)?;
     let path = find(name)?;
-    let templates = templates(context, args)?;
+    let format = format_of_env(args)?;
+    let templates = templates(context, args, format)?;
     let mut values = Vec::new();
     let renderings = render_watched(
         context,
@@ -96,7 +97,7 @@ fn prepare(
     )
     .map_err(|failures| several(context, failures))?;
     let (of_env, of_files) = renderings.split_at(args.env.len());
-    let variables = variables(of_env)?;
+    let variables = variables(of_env, format)?;
     let mut files = Vec::new();
     for ((name, _), rendering) in args.file.iter().zip(of_files) {
         files.push(MemoryFile::new(name, &rendering.contents).map_err(not_started)?);
@@ -186,10 +187,36 @@ fn find(name: &OsStr) -> Result<PathBuf, Failure> {
     found
 }
 
+/// The format of the templates of variables: dotenv, or the dialect of it that was named.
+fn format_of_env(args: &RunArgs) -> Result<Format, Failure> {
+    match args.reading.format {
+        Some(format) if is_dotenv(format) => Ok(format),
+        Some(format) if !args.env.is_empty() && args.file.is_empty() => {
+            let name = format.name();
+            Err(Failure::usage(format_args!(
+                "templates of variables cannot have the format {name}"
+            ))
+            .hint("it is dotenv, or dotenv-docker, dotenv-node or dotenv-python"))
+        }
+        _ => Ok(Format::Dotenv),
+    }
+}
+
+fn is_dotenv(format: Format) -> bool {
+    use Format::{Dotenv, DotenvDocker, DotenvNode, DotenvPython};
+    matches!(format, Dotenv | DotenvDocker | DotenvNode | DotenvPython)
+}
+
 /// The templates of the variables, and then those of the files.
-fn templates(context: &Context, args: &RunArgs) -> Result<Vec<Template>, Failure> {
-    let of_env = args.env.iter().map(|path| (path, Some(Format::Dotenv)));
-    let of_files = args.file.iter().map(|(_, path)| (path, args.reading.format));
+fn templates(
+    context: &Context,
+    args: &RunArgs,
+    format_of_env: Format,
+) -> Result<Vec<Template>, Failure> {
+    let of_env = args.env.iter().map(|path| (path, Some(format_of_env)));
+    // A dialect of dotenv that was named is for the variables, if there are any.
+    let format = args.reading.format.filter(|it| args.env.is_empty() || !is_dotenv(*it));
+    let of_files = args.file.iter().map(|(_, path)| (path, format));
     let (mut templates, mut unread) = (Vec::new(), Vec::new());
     for (path, format) in of_env.chain(of_files) {
         if path == Path::new("-") {
@@ -204,16 +231,24 @@ fn templates(context: &Context, args: &RunArgs) -> Result<Vec<Template>, Failure
 }
 
 /// What the templates set, in their order.
-fn variables(renderings: &[Rendering]) -> Result<Vec<(String, Secret)>, Failure> {
+fn variables(renderings: &[Rendering], format: Format) -> Result<Vec<(String, Secret)>, Failure> {
     let mut variables = Vec::new();
     for rendering in renderings {
-        let pairs = dotenv_pairs(rendering.contents.expose()).map_err(|error| {
-            Failure::new(Exit::Failed, "malformed", error).about(&rendering.name)
+        let contents = rendering.contents.expose();
+        let pairs = dotenv_pairs(&rendering.name, contents, format).map_err(|problem| {
+            let failure = Failure::from(problem);
+            match format {
+                Format::Dotenv => failure.hint(DIALECTS),
+                _ => failure,
+            }
         })?;
         variables.extend(pairs);
     }
     Ok(variables)
 }
+
+const DIALECTS: &str =
+    "--format dotenv-docker, dotenv-node or dotenv-python takes it as one of them does";
 
 /// An argument with the paths of files in it, which are not searched again.
 fn with_paths(argument: &OsStr, files: &[MemoryFile]) -> OsString {

@@ -1,4 +1,4 @@
-//! JSON (RFC 8259), strict: no comments, no trailing commas, at most 128 levels.
+//! JSON (RFC 8259), strict: no comments, no trailing commas.
 //!
 //! `serde_json` decides what is JSON and what a string decodes to; here is only found where the
 //! tokens of a file that it accepts begin and end.
@@ -21,10 +21,14 @@ impl Syntax for Json {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
-        serde_json::from_str::<IgnoredAny>(text).map_err(|error| Malformed {
-            at: bom + offset(text, error.line(), error.column()),
-            rule: Rule::Malformed,
-            what: "the file is no JSON here, or nests deeper than 128 levels",
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+            let at = offset(text, error.line(), error.column());
+            let what = if text.as_bytes()[at..].starts_with(b"/") {
+                "a comment stands here, and JSON has none"
+            } else {
+                "the file is no JSON here"
+            };
+            Malformed { at: bom + at, rule: Rule::Malformed, what }
         })?;
         let walk = |found: &mut dyn FnMut(Node)| {
             walk(src, bom, found);

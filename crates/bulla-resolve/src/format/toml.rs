@@ -33,7 +33,11 @@ impl Syntax for Toml {
             Some(error) => Err(Malformed {
                 at: bom + error.unexpected().or(error.context()).map_or(0, |span| span.start()),
                 rule: Rule::Malformed,
-                what: "the file is no TOML here, or nests deeper than 128 levels",
+                what: if error.description().starts_with("cannot recurse") {
+                    "the file nests deeper than 128 levels"
+                } else {
+                    "the file is no TOML here"
+                },
             }),
         }
     }

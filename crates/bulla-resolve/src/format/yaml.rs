@@ -100,6 +100,9 @@ fn walk(
             let at = place.byte(error.marker().index());
             let (at, what) = match unquoted_braces(text, at) {
                 Some(braces) => (braces, UNQUOTED),
+                None if error.info() == "recursion limit exceeded" => {
+                    (at, "the file nests deeper than can be read here")
+                }
                 None => (at, "the file is no YAML here"),
             };
             Malformed { at: bom + at, rule: Rule::Malformed, what }

@@ -47,6 +47,18 @@ pub(super) fn find(text: &str, variables: Option<&str>) -> Vec<Hit> {
     hits
 }
 
+/// Where references of 1Password and vals begin in `text`, which somebody would find there as they are.
+/// With `sure`, only those of which it is clear where they end.
+pub(super) fn places(text: &str, sure: bool) -> Vec<usize> {
+    let is_one = |hit: &&Hit| {
+        let hit_text = text[hit.span.clone()].trim_start_matches(['{', '-', ' ']);
+        let path = [OP, "ref+", "secretref+"].into_iter().find_map(|it| hit_text.strip_prefix(it));
+        path.is_some_and(|path| path.starts_with(|c: char| !c.is_whitespace()))
+            && (hit.what.is_ok() || !sure)
+    };
+    find(text, None).iter().filter(is_one).map(|hit| hit.span.start).collect()
+}
+
 type What = Result<Foreign, &'static str>;
 
 /// What begins at `at`: its end, and what it is if it is any of our business.
@@ -175,7 +187,7 @@ fn vals(uri: &str) -> Option<(usize, What)> {
         let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let parameter = |text: &str| parameters.split('&').any(|p| p.starts_with(text));
         if parameter("version") {
-            return Err("it asks for one version, which has another number in bulla");
+            return Err(VERSION);
         }
         let path = path.trim_matches('/');
         let key = key.map(|key| key.trim_start_matches('/')).filter(|key| !key.is_empty());
@@ -226,8 +238,7 @@ fn braces(text: &str) -> Option<(usize, What)> {
         ));
     }
     if inside.contains("secret \"") || inside.contains("secret '") || inside.contains("secret `") {
-        let what =
-            inline_secret(inside).ok_or("more stands in the braces than one key of one secret");
+        let what = inline_secret(inside);
         return Some((length, if outer { Err(TRIMS) } else { what }));
     }
     let is_call = |name: &str| {
@@ -256,40 +267,77 @@ fn block(text: &str) -> Option<(&str, usize)> {
 
 /// `{{ with secret "PATH" }}{{ .Data.data.KEY }}{{ end }}`, of which the first block is `length` long.
 fn with_secret(text: &str, length: usize, path: &str) -> Option<(usize, What)> {
-    let far = Err("it is more than one key of one secret in one place; write a reference for each");
-    let Some(path) = quoted(path).filter(|path| !path.contains('"')) else {
-        return Some((length, far));
+    let path = match path_of(path) {
+        Ok(path) => path,
+        Err(why) => return Some((length, Err(why))),
     };
     // What the marks of these two take away is nothing.
     let piece = |at: usize| {
         let (inside, length) = block(&text[at..])?;
         Some((inside.trim_matches('-').trim(), at + length))
     };
-    let Some((data, after)) = piece(length) else { return Some((length, far)) };
-    let Some(key) = key_of(data) else { return Some((length, far)) };
+    let Some((data, after)) = piece(length) else { return Some((length, Err(MORE_KEYS))) };
+    let key = match key_of(data) {
+        Ok(key) => key,
+        Err(why) => return Some((length, Err(why))),
+    };
     match piece(after) {
         Some(("end", end)) => Some((end, Ok(of_vault(path, key)))),
-        _ => Some((length, far)),
+        _ => Some((length, Err(MORE_KEYS))),
     }
 }
 
 /// `(secret "PATH").Data.data.KEY`, all of it.
-fn inline_secret(inside: &str) -> Option<Foreign> {
-    let (call, data) = inside.strip_prefix('(')?.split_once(')')?;
-    let path = quoted(call.strip_prefix("secret ")?.trim())?;
-    Some(of_vault(path, key_of(data)?))
+fn inline_secret(inside: &str) -> What {
+    let call = inside.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    let (call, data) = call.ok_or(MORE_IN_BRACES)?;
+    let path = path_of(call.strip_prefix("secret ").ok_or(MORE_IN_BRACES)?)?;
+    Ok(of_vault(path, key_of(data)?))
 }
 
-/// The key in `.Data.data.KEY`, or in `.Data.KEY` of the older engine.
-fn key_of(data: &str) -> Option<&str> {
-    let key = data.strip_prefix(".Data.data.").or_else(|| data.strip_prefix(".Data."))?;
+/// The key in `.Data.data.KEY` and `index .Data.data "KEY"`, or the same without `data` of the older engine.
+fn key_of(data: &str) -> Result<&str, &'static str> {
+    if let Some(index) = data.strip_prefix("index ") {
+        let index = index.trim_start();
+        let key = index.strip_prefix(".Data.data ").or_else(|| index.strip_prefix(".Data "));
+        let (key, rest) = quoted(key.ok_or(MORE_KEYS)?.trim_start()).ok_or(MORE_KEYS)?;
+        return match rest {
+            "" => Ok(key),
+            _ if rest.starts_with('|') => Err(FUNCTION),
+            _ => Err(MORE_KEYS),
+        };
+    }
+    let key = data.strip_prefix(".Data.data.").or_else(|| data.strip_prefix(".Data."));
+    let key = key.ok_or(MORE_KEYS)?;
     let plain = |c: char| c.is_alphanumeric() || c == '_';
-    (!key.is_empty() && key != "data" && key.chars().all(plain)).then_some(key)
+    let length = key.find(|c| !plain(c)).unwrap_or(key.len());
+    match key[length..].trim_start() {
+        "" if !key.is_empty() && key != "data" => Ok(key),
+        rest if rest.starts_with('|') => Err(FUNCTION),
+        _ => Err(MORE_KEYS),
+    }
 }
 
-fn quoted(text: &str) -> Option<&str> {
-    let path = ['"', '`'].into_iter().find_map(|q| text.strip_prefix(q)?.strip_suffix(q))?;
-    (!path.is_empty() && !path.contains(['"', '`', ' ', '\\'])).then_some(path)
+/// The path that consul-template asks Vault for, out of what stands behind `secret`.
+fn path_of(call: &str) -> Result<&str, &'static str> {
+    let (path, rest) = quoted(call.trim()).ok_or("its path is not written out")?;
+    match path.split_once('?') {
+        Some((_, parameters)) if parameters.contains("version=") => return Err(VERSION),
+        Some(_) => return Err("parameters stand behind its path"),
+        None => {}
+    }
+    if rest.is_empty() {
+        return Ok(path);
+    }
+    Err("it gives Vault parameters, such as for a new certificate; a reference has none")
+}
+
+/// A text in quotes, without escapes, and what stands behind them.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '`'))?;
+    let (inside, rest) = text[1..].split_once(quote)?;
+    (!inside.is_empty() && !inside.contains(['"', '`', '\\']))
+        .then_some((inside, rest.trim_start()))
 }
 
 fn of_vault(path: &str, key: &str) -> Foreign {
@@ -321,11 +369,11 @@ fn variable(text: &str, variables: Option<&str>) -> Option<(usize, Option<What>)
     let is_closed = braced && text[after..].starts_with('}');
     let near = &text.as_bytes()[after..text.len().min(after + LONGEST)];
     let end = if braced { after + memchr::memchr(b'}', near)? + 1 } else { after };
-    let Some(entry) = variables else {
-        return Some((end, is_secret_name(name).then_some(Err(NO_ENTRY))));
-    };
+    if variables.is_none() && !is_secret_name(name) {
+        return Some((end, None));
+    }
     let what = if is_closed {
-        Ok(Foreign {
+        variables.ok_or(NO_ENTRY).map(|entry| Foreign {
             tool: "environment",
             shown: format!("${{{name}}}"),
             entry: entry.to_owned(),
@@ -352,6 +400,11 @@ fn word(text: &str) -> usize {
 const LONGEST: usize = 4096;
 
 pub(super) const NO_ENTRY: &str = "no entry is named for variables of the environment";
+const VERSION: &str = "it asks for one version, which has another number in bulla";
+const FUNCTION: &str = "a function changes the value; write the filter of bulla that does the same";
+const MORE_IN_BRACES: &str = "more stands in the braces than one key of one secret";
+const MORE_KEYS: &str =
+    "it is more than one key of one secret in one place; write a reference for each";
 const NO_END: &str = "nothing says where it ends in this text; write braces around it";
 const TRIMS: &str = "its `-` takes away white space around it";
 const SOPS: &str = "SOPS has encrypted it: decrypt the file with `sops`, and adopt what comes out";

@@ -42,6 +42,9 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
         Rule::DuplicateOption | Rule::DuplicateSection => "leave one of them",
         Rule::EwsRetired => "write type = GRAPH, with permissions of Graph for the application",
         Rule::FilterFailed => "take the filter out, or store a value that it takes",
+        Rule::ForeignReference => {
+            "rewrite it with `bulla migrate`, or write bulla://ENTRY/FIELD by hand where that says why it cannot"
+        }
         Rule::GmailIncomplete => {
             "write tenant-authority = https://accounts.google.com, secret, client-id and password"
         }

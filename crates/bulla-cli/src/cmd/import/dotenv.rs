@@ -1,6 +1,6 @@
 //! `NAME=VALUE` lines, which become the fields of one entry.
 
-use bulla_resolve::dotenv_pairs;
+use bulla_resolve::{Format, dotenv_pairs};
 use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
 
 use super::malformed;
@@ -12,7 +12,10 @@ pub(super) fn read(file: &Secret, name: Option<EntryName>) -> Result<(EntryName,
             .hint("--entry NAME says which")
     })?;
     let mut entry = Entry::new(Kind::Secret);
-    for (field, value) in dotenv_pairs(file.expose()).map_err(malformed)? {
+    let pairs = dotenv_pairs("", file.expose(), Format::Dotenv).map_err(|it| {
+        malformed(format_args!("line {}, column {}: {}", it.line, it.column, it.what))
+    })?;
+    for (field, value) in pairs {
         let field = FieldName::new(&field).map_err(malformed)?;
         if entry.field(&field).is_some() {
             return Err(malformed(format_args!("`{field}` is there twice")));

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -95,7 +95,7 @@ impl CheckArgs {
             let failure = failed(fact);
             let failure = match said.trim() {
                 "" => failure,
-                said => failure.hint(format_args!("it said:\n{said}")),
+                said => failure.hint(last_lines(said)),
             };
             return Err(failure.hint("nothing was written"));
         }
@@ -194,6 +194,14 @@ pub(crate) fn command(text: &str) -> Result<Check, &'static str> {
     }
 }
 
+/// The last lines of what a check printed: there most tools say what is wrong.
+fn last_lines(said: &str) -> String {
+    match said.rmatch_indices('\n').nth(LINES_SHOWN - 1) {
+        None => format!("it said:\n{said}"),
+        Some((end, _)) => format!("its last {LINES_SHOWN} lines:\n{}", &said[end + 1..]),
+    }
+}
+
 fn filled(word: &str, file: &Path, folder: &Path) -> OsString {
     let mut out = Vec::new();
     let mut rest = word;
@@ -253,12 +261,21 @@ impl Copies {
         Ok(copies)
     }
 
-    /// What the last check printed.
+    /// The end of what the last check printed.
     fn said(&self) -> Zeroizing<Vec<u8>> {
         let mut said = Zeroizing::new(Vec::with_capacity(MOST_SHOWN as usize));
         // Without it there is less to show, and the check failed all the same.
-        let _ =
-            File::open(&self.output).and_then(|file| file.take(MOST_SHOWN).read_to_end(&mut said));
+        let _ = File::open(&self.output).and_then(|mut file| {
+            let before = file.metadata()?.len().saturating_sub(MOST_SHOWN);
+            file.seek(SeekFrom::Start(before))?;
+            file.take(MOST_SHOWN).read_to_end(&mut said)?;
+            // No piece of a value that is too short to be known as one.
+            if before > 0 {
+                let line = said.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                said.drain(..line);
+            }
+            Ok(())
+        });
         said
     }
 }
@@ -376,6 +393,7 @@ const PREFIX: &str = "bulla-check-";
 const PIECE: usize = 4;
 const MOST_SAID: u64 = 1 << 20;
 const MOST_SHOWN: u64 = 16 << 10;
+const LINES_SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {
