@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use memchr::memchr;
 use memchr::memmem::{self, Finder};
+use memchr::{memchr, memchr3};
+use zeroize::Zeroizing;
 
 use crate::Reference;
 use crate::filter::Filter;
@@ -95,6 +96,24 @@ pub(crate) fn find(
 pub(crate) fn find_escaped(raw: &[u8]) -> impl Iterator<Item = usize> {
     memmem::find_iter(raw, "bulla")
         .filter(|at| matches!(raw.get(at + "bulla".len()), Some(b':' | b'\\' | b'&' | b'%')))
+}
+
+/// Whether there are [`hits`] in `raw` for who takes quotes and backslashes out, as a shell does.
+pub(crate) fn is_in_pieces(raw: &[u8]) -> bool {
+    memchr3(b'"', b'\'', b'\\', raw).is_some() && has_hits(&joined(raw)) && !has_hits(raw)
+}
+
+/// `raw` without quotes and backslashes, and without the line ends behind these.
+fn joined(raw: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut joined = Zeroizing::new(Vec::with_capacity(raw.len()));
+    let mut rest = raw;
+    while let Some(at) = memchr3(b'"', b'\'', b'\\', rest) {
+        joined.extend_from_slice(&rest[..at]);
+        let skipped = if rest[at..].starts_with(b"\\\n") { 2 } else { 1 };
+        rest = &rest[at + skipped..];
+    }
+    joined.extend_from_slice(rest);
+    joined
 }
 
 /// Whether a reference stands in `text` in plain letters.

@@ -332,7 +332,9 @@ impl<'a> Reading<'a> {
                     let (span, text) = (scalar.span.clone(), Text::Decoded(data));
                     self.search(syntax, number, &Scalar { span, text, ..scalar }, true);
                 }
-                None if self.may_hold(&scalar) => self.search(syntax, number, &scalar, false),
+                None if self.may_hold(syntax, &scalar) => {
+                    self.search(syntax, number, &scalar, false)
+                }
                 None => {}
             }
             let replaced = self.places.len() > places;
@@ -346,15 +348,19 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether it is worth while to look for references in a scalar.
-    fn may_hold(&mut self, scalar: &Scalar) -> bool {
-        match &scalar.text {
-            Text::Verbatim(range) => {
-                let first = self.first_hit(range.start);
-                self.hits.get(first).is_some_and(|&hit| hit < range.end)
-            }
-            Text::Opaque => expression::has_letters(&self.src[scalar.span.clone()]),
-            Text::Decoded(text) => expression::has_hits(text),
+    fn may_hold(&mut self, syntax: &dyn Syntax, scalar: &Scalar) -> bool {
+        let range = match &scalar.text {
+            Text::Verbatim(range) => range,
+            Text::Opaque => &scalar.span,
+            Text::Decoded(text) => return expression::has_hits(text),
+        };
+        let first = self.first_hit(range.start);
+        if self.hits.get(first).is_some_and(|&hit| hit < range.end) {
+            return true;
         }
+        let raw = &self.src[range.clone()];
+        matches!(scalar.text, Text::Opaque)
+            && (expression::has_letters(raw) || is_in_pieces(syntax, raw))
     }
 
     /// The number of the first hit at `at` or behind it. This is asked for more or less in order.
@@ -368,17 +374,16 @@ impl<'a> Reading<'a> {
         self.passed
     }
 
-    /// The hits in the text of a scalar, as offsets into it.
-    fn hits_in(&mut self, text: &Text) -> Vec<usize> {
-        match text {
-            Text::Verbatim(range) => {
-                let first = self.first_hit(range.start);
-                let hits = self.hits[first..].iter().take_while(|&&hit| hit < range.end);
-                hits.map(|hit| hit - range.start).collect()
-            }
-            Text::Decoded(text) => expression::hits(text),
-            Text::Opaque => Vec::new(),
-        }
+    /// The hits in the text of a scalar, as offsets into it; of what cannot be decoded, as it is written.
+    fn hits_in(&mut self, scalar: &Scalar) -> Vec<usize> {
+        let range = match &scalar.text {
+            Text::Verbatim(range) => range,
+            Text::Opaque => &scalar.span,
+            Text::Decoded(text) => return expression::hits(text),
+        };
+        let first = self.first_hit(range.start);
+        let hits = self.hits[first..].iter().take_while(|&&hit| hit < range.end);
+        hits.map(|hit| hit - range.start).collect()
     }
 
     /// Looks for references in a scalar that can be replaced, or finds fault with those in others.
@@ -386,9 +391,10 @@ impl<'a> Reading<'a> {
     fn search(&mut self, syntax: &dyn Syntax, number: usize, scalar: &Scalar, decoded: bool) {
         let offset = |at: usize| match &scalar.text {
             Text::Verbatim(range) => range.start + at,
-            _ => scalar.span.start,
+            Text::Opaque => scalar.span.start + at,
+            Text::Decoded(_) => scalar.span.start,
         };
-        let hits = self.hits_in(&scalar.text);
+        let hits = self.hits_in(scalar);
         if !scalar.is_value() || matches!(scalar.text, Text::Opaque) {
             let raw = &self.src[scalar.span.clone()];
             let before = self.src[..scalar.span.start].trim_ascii_end();
@@ -397,11 +403,18 @@ impl<'a> Reading<'a> {
                 self.pending.push(Pending::new(at, Rule::StrayReference, expression::UNQUOTED));
                 return;
             }
-            let escaped = expression::find_escaped(raw).map(|at| scalar.span.start + at);
-            let escaped = escaped.filter(|_| matches!(scalar.text, Text::Opaque));
+            let mut hits: Vec<_> = hits.into_iter().map(offset).collect();
+            if matches!(scalar.text, Text::Opaque) {
+                hits.extend(expression::find_escaped(raw).map(|at| scalar.span.start + at));
+                if hits.is_empty() && is_in_pieces(syntax, raw) {
+                    hits.push(scalar.span.start);
+                }
+                hits.sort_unstable();
+                hits.dedup();
+            }
             let format = self.format.filter(|_| scalar.is_value());
             let cause = format.and_then(|format| unclear::cause(format, self.src, &scalar.span));
-            for at in hits.into_iter().map(offset).chain(escaped) {
+            for at in hits {
                 let wrong = match scalar.is_value() {
                     true => expression::left(at, cause),
                     false => expression::stray(at),
@@ -457,6 +470,11 @@ impl<'a> Reading<'a> {
         let span = scalar.span.clone();
         self.places.push(Place { scalar: number, span, segments, typed, encoded: decoded });
     }
+}
+
+/// Whether a format that puts words together finds a reference in `raw`.
+fn is_in_pieces(syntax: &dyn Syntax, raw: &[u8]) -> bool {
+    syntax.may_hide(raw) && expression::is_in_pieces(raw)
 }
 
 /// Whether what comes out of the filters is base64.

@@ -13,6 +13,7 @@ use super::dotenv_docker::MAX_LINE;
 use super::lines::{around, has_lone_return};
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+use crate::expression;
 use crate::secret::Draft;
 
 pub(super) struct Dotenv;
@@ -31,7 +32,8 @@ impl Syntax for Dotenv {
             let odd = open || !is_alike(src, lines.clone(), &scalars);
             open = open || leaves_open(&src[lines.clone()]) || has_lone_return(&src[lines]);
             for scalar in scalars.drain(..) {
-                let opaque = odd && scalar.role == Role::Value;
+                let opaque = scalar.role == Role::Value
+                    && (odd || expression::is_in_pieces(&src[scalar.span.clone()]));
                 found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
             }
         }
@@ -74,6 +76,11 @@ impl Syntax for Dotenv {
             }
         }
         Err(refusal.expect("at least one way of quoting was tried"))
+    }
+
+    fn may_hide(&self, src: &[u8]) -> bool {
+        // A shell puts the pieces of a word together.
+        expression::is_in_pieces(src)
     }
 }
 

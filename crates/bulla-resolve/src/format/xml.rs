@@ -75,8 +75,9 @@ impl Syntax for Xml {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        // A letter by its number, or a word in pieces.
-        memmem::find(src, b"&#").is_some() || may_refer(&without_breaks(src))
+        // A letter by its number, a piece by an entity's name, or a word in pieces.
+        [&b"&#"[..], b"<!ENTITY"].iter().any(|sign| memmem::find(src, sign).is_some())
+            || may_refer(&without_breaks(src))
     }
 }
 
