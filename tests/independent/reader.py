@@ -1185,20 +1185,28 @@ def parse_memory(text):
 
 def check_receipt(vault, path):
     """Demands that a receipt is authentic and that its files, which have to be there, are as it says."""
-    receipt = json.loads(Path(path).read_bytes())
+
+    def unique(members):
+        demand(len(dict(members)) == len(members), "receipt", "a member stands twice")
+        return dict(members)
+
+    receipt = json.loads(Path(path).read_bytes(), object_pairs_hook=unique)
     demand(receipt.get("bulla-receipt") == 1, "unsupported", "the receipt's form is not known here")
     mac = receipt.pop("mac")
     demand(receipt["vault"] == vault.head.vault_id.hex(), "receipt", "it is of another vault")
     demand(receipt["key-epoch"] == vault.head.key_epoch, "receipt", "it is of another vault key")
 
-    def digest(label, data):
-        return HMAC(vault.keys["receipts"], LP(label, H(data))).hex()
+    def digest(label, data, *place):
+        return HMAC(vault.keys["receipts"], LP(label, *place, H(data))).hex()
 
     signed = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     demand(mac == digest("receipt", signed.encode()), "receipt", "the MAC is wrong")
     for file in receipt["files"]:
         contents = Path(file["path"]).read_bytes()
-        demand(file["digest"] == digest("output", contents), "receipt", f"{file['path']} differs")
+        place = bytes.fromhex(file["nonce"]), file["path"].encode()
+        right = digest("output", contents, *place)
+        demand(len(place[0]) == 16, "receipt", "a nonce has 16 bytes")
+        demand(file["digest"] == right, "receipt", f"{file['path']} differs")
     return receipt
 
 

@@ -80,9 +80,13 @@ impl Context {
 
     /// Sixteen random letters and digits.
     pub(crate) fn random_name(&self) -> Result<String, Failure> {
-        let mut bytes = [0; 8];
+        Ok(hex(&self.random_bytes::<8>()?))
+    }
+
+    pub(crate) fn random_bytes<const N: usize>(&self) -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
         self.random.fill(&mut bytes).map_err(|e| Failure::new(Exit::Failed, "random", e))?;
-        Ok(hex(&bytes))
+        Ok(bytes)
     }
 
     /// Where the vault is or shall be.

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::{open_regular, read_at_most};
 use crate::source::closest;
-use crate::templates::{Job, is_link, named, walk};
+use crate::templates::{Job, matching, named, walk};
 
 /// Where the templates are listed, if none are named.
 #[derive(clap::Args)]
@@ -227,36 +227,18 @@ impl Document<'_> {
             plan.jobs.push(Job::new(full, target, None));
             return Ok(());
         }
-        let no_pattern = |_| self.wrong(at, "the path of the template is no pattern");
-        let escaped = glob::Pattern::escape(&folder.display().to_string());
-        let pattern = Path::new(&escaped).join(path);
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let pattern = pattern.display().to_string();
-        let paths = glob::glob_with(&pattern, options).map_err(no_pattern)?;
-        let base = folder.join(fixed_part(path));
+        let fixed = fixed_part(path);
+        let rest = Path::new(path).strip_prefix(&fixed).unwrap_or(Path::new(path));
+        let parts = rest.components().map(|part| match part {
+            Component::Normal(part) => glob::Pattern::new(&part.to_string_lossy()).ok(),
+            _ => None,
+        });
+        let parts: Option<Vec<_>> = parts.collect();
+        let parts =
+            parts.ok_or_else(|| self.wrong(at, "the path of the template is no pattern"))?;
         let before = plan.jobs.len() + plan.failures.len();
-        for found in paths {
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    plan.failures.push(Failure::file("read", error.path(), error.error()));
-                    continue;
-                }
-            };
-            match found.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() => plan.failures.push(is_link(&found)),
-                Ok(metadata) if metadata.is_dir() => {}
-                _ => {
-                    let below = found.strip_prefix(&base).unwrap_or(&found);
-                    let target = into.as_ref().map(|into| into.join(below));
-                    plan.jobs.push(Job::new(found, target, None));
-                }
-            }
-        }
+        let (base, into) = (folder.join(fixed), into.as_deref());
+        matching(&base, into, &parts, &mut plan.jobs, &mut plan.failures);
         if plan.jobs.len() + plan.failures.len() == before {
             let what = "the path of the template matches no file";
             return Err(Failure { exit: Exit::Missing, ..self.wrong(at, what) });

@@ -1,12 +1,15 @@
 //! Which templates a command is about, and reading many of them.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bulla_resolve::{Format, Owner};
+use glob::{MatchOptions, Pattern};
 
 use crate::cmd::render::{Check, read, shown};
 use crate::failure::{Exit, Failure};
@@ -71,7 +74,94 @@ pub(crate) fn walk(
     }
 }
 
-pub(crate) fn is_link(path: &Path) -> Failure {
+/// Finds the files below a folder that a pattern matches; it has one part for each component of a path, and
+/// `**` is any folders. Nothing is reached through a link: one that matches, or is a folder on the way, is told.
+pub(crate) fn matching(
+    folder: &Path,
+    into: Option<&Path>,
+    pattern: &[Pattern],
+    jobs: &mut Vec<Job>,
+    failures: &mut Vec<Failure>,
+) {
+    let mut search = Matching { pattern, jobs, failures };
+    search.below(folder, into, &search.reached(0));
+}
+
+struct Matching<'a> {
+    pattern: &'a [Pattern],
+    jobs: &'a mut Vec<Job>,
+    failures: &'a mut Vec<Failure>,
+}
+
+impl Matching<'_> {
+    /// `reached` has the parts that the names in this folder may match.
+    fn below(&mut self, folder: &Path, into: Option<&Path>, reached: &BTreeSet<usize>) {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut entries = match fs::read_dir(here).and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        {
+            Ok(entries) => entries,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return;
+            }
+            Err(error) => return self.failures.push(Failure::file("read", folder, &error)),
+        };
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let next = self.after(reached, &entry.file_name().to_string_lossy());
+            let matches = next.contains(&self.pattern.len());
+            let leads_on = next.iter().any(|part| *part < self.pattern.len());
+            let source = folder.join(entry.file_name());
+            let target = into.map(|into| into.join(entry.file_name()));
+            match entry.file_type() {
+                Err(error) => self.failures.push(Failure::file("read", &source, &error)),
+                Ok(sort) if sort.is_symlink() => {
+                    if matches || leads_on && source.is_dir() {
+                        self.failures.push(is_link(&source));
+                    }
+                }
+                Ok(sort) if sort.is_dir() => {
+                    if leads_on {
+                        self.below(&source, target.as_deref(), &next);
+                    }
+                }
+                Ok(_) if matches => self.jobs.push(Job::new(source, target, None)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The parts that may match what comes behind `name`, which is matched by one of those in `reached`.
+    fn after(&self, reached: &BTreeSet<usize>, name: &str) -> BTreeSet<usize> {
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        let mut next = BTreeSet::new();
+        for &part in reached {
+            match self.pattern.get(part) {
+                Some(pattern) if is_any_folders(pattern) && !name.starts_with('.') => {
+                    next.append(&mut self.reached(part));
+                }
+                Some(pattern) if pattern.matches_with(name, options) => {
+                    next.append(&mut self.reached(part + 1));
+                }
+                _ => {}
+            }
+        }
+        next
+    }
+
+    /// `part` and, as `**` may also be no folder, what comes behind it.
+    fn reached(&self, part: usize) -> BTreeSet<usize> {
+        let skipped = self.pattern[part..].iter().take_while(|pattern| is_any_folders(pattern));
+        (part..=part + skipped.count()).collect()
+    }
+}
+
+fn is_any_folders(pattern: &Pattern) -> bool {
+    pattern.as_str() == "**"
+}
+
+fn is_link(path: &Path) -> Failure {
     let fact = format!("{} is a symbolic link", path.display());
     Failure::new(Exit::Failed, "template", fact)
         .hint("name the file that it leads to by itself, if it is a template")

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::Reference;
-use crate::check::secrets_in_clear;
 use crate::expression::{self, Expression};
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Syntax, Text};
@@ -93,12 +92,6 @@ impl Template {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.src
-    }
-
-    /// Whether a secret stands in it in clear, by the signs that [adopting](crate::Adoption) goes by.
-    #[must_use]
-    pub fn has_secrets_in_clear(&self) -> bool {
-        !secrets_in_clear(self).is_empty()
     }
 
     /// The format that it was read in; `None` if nothing claims the file, which is then copied as it

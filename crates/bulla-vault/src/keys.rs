@@ -75,10 +75,10 @@ impl Keys {
         truncated(hmac(self.locks.bytes(), id))
     }
 
-    /// `HMAC(receipts, LP(label, H(bytes)))`.
-    pub(crate) fn receipt_digest(&self, label: &str, bytes: &[u8]) -> [u8; 32] {
-        let hash = sha256(bytes);
-        hmac(self.receipts.bytes(), Binding::new(label).part(&hash).bytes())
+    /// `HMAC(receipts, LP(label, place..., H(bytes)))`.
+    pub(crate) fn receipt_digest(&self, label: &str, place: &[&[u8]], bytes: &[u8]) -> [u8; 32] {
+        let binding = place.iter().fold(Binding::new(label), |binding, part| binding.part(part));
+        hmac(self.receipts.bytes(), binding.part(&sha256(bytes)).bytes())
     }
 }
 
@@ -119,10 +119,13 @@ mod tests {
         let mut key = bytes("a5329e3068bc76e4c573ae8152fc7b5355365fa862f44842f7cd5edf5133a6a7");
         let id = 0x52c4_d7f8_8b56_c753_ec98_7223_945e_8c81_u128.to_be_bytes();
         let keys = Keys::derive(&VaultKey::from_bytes(&mut key), &id);
-        let digest = |label| keys.receipt_digest(label, b"GOCSPX-not-a-secret");
-        let expected = "72248997dabc42be98021fe51ac252c095912dc6492e7b6269c7b7294bf25ace";
-        assert_eq!(digest("output"), bytes(expected));
-        assert_ne!(digest("receipt"), digest("output"));
+        let nonce: [u8; 16] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let place: [&[u8]; 2] = [&nonce, b"out/app.json"];
+        let digest = |label| keys.receipt_digest(label, &place, b"GOCSPX-not-a-secret");
+        let output = "97c85725bf0123792b1cc6665b21fd79c59101428d2f166d96330498eae33b11";
+        let template = "68a8d8a32199b3af6c41823649ffef11487ba09367694da0b43bdd0044b5028c";
+        assert_eq!(digest("output"), bytes(output));
+        assert_eq!(digest("template"), bytes(template));
     }
 
     fn bytes(hex: &str) -> [u8; 32] {

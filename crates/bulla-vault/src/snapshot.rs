@@ -86,18 +86,25 @@ impl<'v> Snapshot<'v> {
         self.head.key_epoch
     }
 
-    /// A digest of `bytes` for a receipt (docs/format.md, section 13), where `label` says what they are.
-    /// Only who can open the vault can make or compare it, so it does not help to guess what the bytes
-    /// are. Another label, vault or [key epoch](Self::key_epoch) gives another digest.
+    /// A digest of `bytes` for a receipt (docs/format.md, section 13), where `label` says what they are and
+    /// `place` where they belong. Only who can open the vault can make or compare it. Another label,
+    /// place, vault or [key epoch](Self::key_epoch) gives another digest; so with a nonce in `place`, equal
+    /// bytes have different digests, and having others digested does not help to guess these.
     #[must_use]
-    pub fn receipt_digest(&self, label: &str, bytes: &[u8]) -> [u8; 32] {
-        self.vault.keys.receipt_digest(label, bytes)
+    pub fn receipt_digest(&self, label: &str, place: &[&[u8]], bytes: &[u8]) -> [u8; 32] {
+        self.vault.keys.receipt_digest(label, place, bytes)
     }
 
     /// Whether `digest` is the [`receipt_digest`](Self::receipt_digest) of `bytes`, in constant time.
     #[must_use]
-    pub fn is_receipt_digest(&self, digest: &[u8; 32], label: &str, bytes: &[u8]) -> bool {
-        tags_equal(digest, &self.receipt_digest(label, bytes))
+    pub fn is_receipt_digest(
+        &self,
+        digest: &[u8; 32],
+        label: &str,
+        place: &[&[u8]],
+        bytes: &[u8],
+    ) -> bool {
+        tags_equal(digest, &self.receipt_digest(label, place, bytes))
     }
 
     /// The newest version of `name`, or proof that there never was one.

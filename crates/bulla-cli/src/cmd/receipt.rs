@@ -14,7 +14,7 @@ use super::Done;
 use super::render::{read, several, shown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::printer::{counted, hex};
+use crate::printer::counted;
 use crate::receipt::{NoReceipt, OUTPUT, Read, Written};
 use crate::session::with_vault;
 
@@ -79,6 +79,9 @@ struct Found {
     any: bool,
 }
 
+/// How many values of a receipt are compared that anybody can have written.
+const MAX_UNVOUCHED: usize = 4096;
+
 /// A receipt that is being looked at.
 struct Look<'a> {
     context: &'a Context,
@@ -111,7 +114,15 @@ impl Look<'_> {
                 .hint("--vault or BULLA_VAULT says which vault to open")
                 .about(self.name));
         }
-        let is_of_this_key = receipt.key_epoch == u64::from(snapshot.key_epoch());
+        let key_epoch = u64::from(snapshot.key_epoch());
+        // The first is 1.
+        if receipt.key_epoch == 0 || receipt.key_epoch > key_epoch {
+            let fact = "it is of a vault key that this vault has not had";
+            return Err(Failure::new(Exit::Tampered, "tampered-receipt", fact)
+                .hint("somebody changed it, or this is an earlier state of the vault")
+                .about(self.name));
+        }
+        let is_of_this_key = receipt.key_epoch == key_epoch;
         if is_of_this_key && !read.is_authentic(snapshot) {
             let fact = "it is not as bulla wrote it";
             return Err(Failure::new(Exit::Tampered, "tampered-receipt", fact)
@@ -119,6 +130,14 @@ impl Look<'_> {
                 .about(self.name));
         }
         if !is_of_this_key {
+            if receipt.files.iter().map(|file| file.values.len()).sum::<usize>() > MAX_UNVOUCHED {
+                let fact = format!(
+                    "nothing vouches for it, and it tells of more than {MAX_UNVOUCHED} values"
+                );
+                return Err(Failure::new(Exit::Failed, "unverified-receipt", fact)
+                    .hint("it was written under another vault key; render again")
+                    .about(self.name));
+            }
             found.any = true;
             self.tell("written under another vault key, so nothing vouches for it; render again")?;
         } else if receipt.epoch > snapshot.epoch() {
@@ -197,7 +216,8 @@ fn state(file: &Written, snapshot: &Snapshot<'_>) -> Result<State, Failure> {
         return Ok(State::Missing);
     }
     let contents = Zeroizing::new(read(path)?);
-    let same = snapshot.is_receipt_digest(&file.digest, OUTPUT, &contents);
+    let place = Written::place(&file.nonce, &file.path);
+    let same = snapshot.is_receipt_digest(&file.digest, OUTPUT, &place, &contents);
     Ok(if same { State::Same } else { State::Changed })
 }
 
@@ -279,7 +299,6 @@ fn line(receipt: &str, file: &Written, state: State, values: &[(&Reference, u64,
             State::Missing => "missing",
             State::Unknown => "unknown",
         },
-        "template-sha256": file.template.map(|digest| hex(&digest)),
         "values": values.iter().map(value).collect::<Vec<_>>(),
     })
 }

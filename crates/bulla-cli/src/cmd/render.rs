@@ -164,7 +164,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
             let snapshot = vault.read()?;
             let renderings = render_from(&snapshot, tokens, &templates, &allow, watch);
             if let Ok(renderings) = &renderings {
-                receipt = Some(paths.receipt(context, &snapshot, &templates, renderings));
+                receipt = Some(paths.receipt(context, &snapshot, &templates, renderings)?);
             }
             Ok(renderings)
         })

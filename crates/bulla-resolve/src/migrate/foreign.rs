@@ -182,6 +182,11 @@ fn vals(uri: &str) -> Option<(usize, What)> {
             });
         };
         let rest = &rest[..length];
+        // A password may have `/`, `?` and `#` in it, and would become a part of names.
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') || authority.contains(':') && rest.contains('@') {
+            return Err("a login stands in it, before `@`");
+        }
         let (rest, key) =
             rest.split_once('#').map_or((rest, None), |(rest, key)| (rest, Some(key)));
         let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
@@ -191,6 +196,9 @@ fn vals(uri: &str) -> Option<(usize, What)> {
         }
         let path = path.trim_matches('/');
         let key = key.map(|key| key.trim_start_matches('/')).filter(|key| !key.is_empty());
+        if key.is_some_and(|key| key.contains('?')) {
+            return Err("parameters stand behind its key, where vals has none");
+        }
         if *store == "op" {
             let found = one_password(&format!("{OP}{path}"))?;
             let shown = format!("ref+{}", found.shown);

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 
 use bulla_resolve::{Rendering, Secret, Target, Template};
 use bulla_vault::Snapshot;
-use sha2::{Digest, Sha256};
 
 use super::RenderArgs;
 use crate::cmd::target::time;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::receipt::{OUTPUT, Receipt, Written};
+use crate::receipt::{OUTPUT, Receipt, TEMPLATE, Written};
 use crate::templates::Job;
 
 /// Where a receipt goes, and what it calls the files.
@@ -69,28 +68,29 @@ impl Paths {
         snapshot: &Snapshot<'_>,
         templates: &[Template],
         renderings: &[Rendering],
-    ) -> Secret {
+    ) -> Result<Secret, Failure> {
         let written = |(path, (template, rendering)): (&String, (&Template, &Rendering))| {
             let mut values = rendering.used.clone();
             values.sort_by_cached_key(|(reference, _)| reference.to_string());
-            // A hash without a key would help to guess a secret that stands in the template; and if
-            // nothing is placed, it is one of the whole file that is written.
-            let is_plain = !values.is_empty() && !template.has_secrets_in_clear();
-            Written {
+            let nonce = context.random_bytes()?;
+            let place = Written::place(&nonce, path);
+            Ok(Written {
                 path: path.clone(),
-                template: is_plain.then(|| Sha256::digest(template.bytes()).into()),
-                digest: snapshot.receipt_digest(OUTPUT, rendering.contents.expose()),
+                template: snapshot.receipt_digest(TEMPLATE, &place, template.bytes()),
+                digest: snapshot.receipt_digest(OUTPUT, &place, rendering.contents.expose()),
+                nonce,
                 values,
-            }
+            })
         };
+        let files = self.files.iter().zip(templates.iter().zip(renderings)).map(written);
         let receipt = Receipt {
             vault: snapshot.vault_id(),
             key_epoch: snapshot.key_epoch().into(),
             epoch: snapshot.epoch(),
             time: time(context.now()),
-            files: self.files.iter().zip(templates.iter().zip(renderings)).map(written).collect(),
+            files: files.collect::<Result<_, Failure>>()?,
         };
-        Secret::new(receipt.sealed(snapshot))
+        Ok(Secret::new(receipt.sealed(snapshot)))
     }
 
     /// It as one of the files to be written.
