@@ -184,16 +184,22 @@ fn known_endpoint(name: &EntryName, entry: &Entry) -> Option<TokenEndpoint> {
     grant(name, entry).ok()?.life.details()?.token_endpoint.clone()
 }
 
-/// The client of a mailbox that names none: the only one there is.
-fn only_client(snapshot: &Snapshot<'_>, mailbox: &EntryName) -> Result<EntryName, Failure> {
-    let mut clients = Vec::new();
-    snapshot.each::<bulla_vault::ReadError>(&mut |version| {
-        if version.live().is_some_and(|entry| entry.kind() == Kind::OauthClient) {
-            clients.push(version.name);
+/// Every entry of this kind, by name.
+pub(crate) fn of_kind(snapshot: &Snapshot<'_>, kind: Kind) -> Result<Vec<EntryName>, Failure> {
+    let mut names = Vec::new();
+    snapshot.each::<Failure>(&mut |version| {
+        if version.live().is_some_and(|entry| entry.kind() == kind) {
+            names.push(version.name);
         }
         Ok(())
     })?;
-    match <[EntryName; 1]>::try_from(clients) {
+    names.sort();
+    Ok(names)
+}
+
+/// The client of a mailbox that names none: the only one there is.
+fn only_client(snapshot: &Snapshot<'_>, mailbox: &EntryName) -> Result<EntryName, Failure> {
+    match <[EntryName; 1]>::try_from(of_kind(snapshot, Kind::OauthClient)?) {
         Ok([only]) => Ok(only),
         Err(clients) => {
             let fact = format!("`{mailbox}` does not say which client its grant belongs to");

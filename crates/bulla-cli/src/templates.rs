@@ -167,6 +167,19 @@ fn is_link(path: &Path) -> Failure {
         .hint("name the file that it leads to by itself, if it is a template")
 }
 
+/// Looks at a file once more before what was made of it is written: a passphrase or an answer may have
+/// taken minutes, in which somebody saved another one. Standard input does not change.
+pub(crate) fn unchanged_since(
+    source: &Path,
+    is_same: impl FnOnce(Vec<u8>) -> bool,
+) -> Result<(), Failure> {
+    if source == Path::new("-") || read(source).is_ok_and(is_same) {
+        return Ok(());
+    }
+    let fact = format!("{} was changed meanwhile", source.display());
+    Err(Failure::new(Exit::Conflict, "changed", fact).hint("run this again"))
+}
+
 /// Reads all templates and lets `look` look at each, on as many processors as there are. What comes
 /// back is in their order; what cannot be read is told together.
 pub(crate) fn look_at<'j, T: Send>(

@@ -23,21 +23,21 @@ pub(crate) enum TokenField {
 const LEAST_LIFE: u64 = 300;
 
 impl TokenField {
-    /// The token that a reference to `entry` means, unless the entry has a field of that name.
-    pub(crate) fn of(entry: &Entry, field: &str) -> Option<Self> {
-        let made = match field {
-            "access-token" => Self::AccessToken,
-            "xoauth2" => Self::Sasl(Mechanism::Xoauth2),
-            "oauthbearer" => Self::Sasl(Mechanism::Oauthbearer),
-            _ => return None,
-        };
-        let stored = FieldName::new(field).ok().and_then(|name| entry.field(&name));
-        (entry.kind() == Kind::Mailbox && stored.is_none()).then_some(made)
+    /// What a mailbox has under this name, if it does not store a field of that name.
+    fn named(field: &str) -> Option<Self> {
+        match field {
+            "access-token" => Some(Self::AccessToken),
+            "xoauth2" => Some(Self::Sasl(Mechanism::Xoauth2)),
+            "oauthbearer" => Some(Self::Sasl(Mechanism::Oauthbearer)),
+            _ => None,
+        }
     }
 
-    /// Whether a reference may mean one, as far as it tells.
-    fn is_possible(reference: &Reference) -> bool {
-        ["access-token", "xoauth2", "oauthbearer"].contains(&reference.field())
+    /// The token that a reference to `entry` means, unless the entry has a field of that name.
+    pub(crate) fn of(entry: &Entry, field: &str) -> Option<Self> {
+        let made = Self::named(field)?;
+        let stored = FieldName::new(field).ok().and_then(|name| entry.field(&name));
+        (entry.kind() == Kind::Mailbox && stored.is_none()).then_some(made)
     }
 }
 
@@ -60,7 +60,7 @@ impl Tokens {
     ) -> Result<Self, Failure> {
         let mut lives = BTreeMap::new();
         let wanted = templates.flat_map(Template::closure).map(|wanted| &wanted.reference);
-        for reference in wanted.filter(|reference| TokenField::is_possible(reference)) {
+        for reference in wanted.filter(|wanted| TokenField::named(wanted.field()).is_some()) {
             let life = match reference.pin() {
                 Some(Pin::Life(life)) => life,
                 _ => LEAST_LIFE,

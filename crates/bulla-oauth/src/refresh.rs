@@ -212,7 +212,7 @@ impl<G: Grants> Refresh<'_, G> {
                 Asked::Refused(refusal) if refusal.remedy() == Remedy::Consent => {
                     // Somebody may have put a newer token in meanwhile, without the lock.
                     let newest = self.load()?;
-                    if !same(newest.refresh.as_ref(), refresh.as_ref()) {
+                    if !Secret::are_same(newest.refresh.as_ref(), refresh.as_ref()) {
                         continue;
                     }
                     let told = refusal.clone();
@@ -302,13 +302,6 @@ impl<G: Grants> Refresh<'_, G> {
                 certain: (400..500).contains(&status),
             },
         }
-    }
-}
-
-fn same(a: Option<&Secret>, b: Option<&Secret>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.same_as(b),
-        (a, b) => a.is_none() && b.is_none(),
     }
 }
 

@@ -34,6 +34,15 @@ impl Secret {
         self.0.ct_eq(&other.0).into()
     }
 
+    /// Whether both are there and the same, or neither is there.
+    #[must_use]
+    pub fn are_same(a: Option<&Self>, b: Option<&Self>) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => a.same_as(b),
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+
     /// A second copy, made on purpose.
     #[must_use]
     pub fn duplicate(&self) -> Self {

@@ -71,7 +71,7 @@ impl VaultGrants<'_> {
             return Err(Failure::new(Exit::Conflict, "removed", fact));
         };
         // A token that somebody put in meanwhile is newer than ours.
-        if same(refresh_token(&entry).as_ref(), seen) {
+        if bulla_oauth::Secret::are_same(refresh_token(&entry).as_ref(), seen) {
             put(&mut entry, grant.refresh.as_ref())?;
         }
         entry.set_token_state(Some(state(grant)));
@@ -170,13 +170,6 @@ pub(crate) fn refresh_token(entry: &Entry) -> Option<bulla_oauth::Secret> {
 
 fn refresh_field() -> FieldName {
     FieldName::new(REFRESH_TOKEN).expect("the name is ours")
-}
-
-fn same(a: Option<&bulla_oauth::Secret>, b: Option<&bulla_oauth::Secret>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.same_as(b),
-        (a, b) => a.is_none() && b.is_none(),
-    }
 }
 
 /// The system's clock.

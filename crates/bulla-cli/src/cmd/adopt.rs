@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::printer::counted;
 use crate::session::with_vault;
+use crate::templates::unchanged_since;
 use crate::{prompt, tty};
 
 #[derive(clap::Args)]
@@ -349,20 +350,11 @@ fn store(
     })
 }
 
-/// Looks at the files once more: a passphrase or an answer may have taken minutes, in which somebody
-/// saved another password.
+/// Looks at the files once more.
 fn unchanged(jobs: &[Job]) -> Result<(), Failure> {
-    let changed = |job: &&Job| {
-        let is_file = job.source != Path::new("-");
-        is_file && !read(&job.source).is_ok_and(|bytes| job.adoption.is_of(&Zeroizing::new(bytes)))
-    };
-    match jobs.iter().find(changed) {
-        None => Ok(()),
-        Some(job) => {
-            let fact = format!("{} was changed meanwhile", job.source.display());
-            Err(Failure::new(Exit::Conflict, "changed", fact).hint("run this again"))
-        }
-    }
+    jobs.iter().try_for_each(|job| {
+        unchanged_since(&job.source, |bytes| job.adoption.is_of(&Zeroizing::new(bytes)))
+    })
 }
 
 /// That other values are there already.

@@ -10,7 +10,7 @@ use bulla_vault::{EntryName, Kind, Snapshot};
 use clap::{Subcommand, ValueEnum};
 
 use super::Done;
-use crate::account::{Account, CLIENT_SECRET, REFRESH_TOKEN, mailbox_name, text};
+use crate::account::{Account, CLIENT_SECRET, REFRESH_TOKEN, mailbox_name, of_kind, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -68,7 +68,8 @@ pub(crate) fn run(context: &Context, command: GenesysCommand) -> Done {
     let sender = args.sender.as_ref().map(wanted).transpose()?;
     let sections = with_vault(context, |vault| {
         let snapshot = vault.read()?;
-        let names = if chosen.is_empty() { mailboxes(&snapshot)? } else { chosen.clone() };
+        let names =
+            if chosen.is_empty() { of_kind(&snapshot, Kind::Mailbox)? } else { chosen.clone() };
         if names.len() > MOST_MAILBOXES {
             context.printer.warn(format_args!(
                 "Genesys recommends at most {MOST_MAILBOXES} mailboxes for one E-mail Server; these are {}",
@@ -94,18 +95,6 @@ pub(crate) fn run(context: &Context, command: GenesysCommand) -> Done {
     };
     context.printer.data(text.as_bytes())?;
     Ok(Exit::Done)
-}
-
-fn mailboxes(snapshot: &Snapshot<'_>) -> Result<Vec<EntryName>, Failure> {
-    let mut names = Vec::new();
-    snapshot.each::<Failure>(&mut |version| {
-        if version.live().is_some_and(|entry| entry.kind() == Kind::Mailbox) {
-            names.push(version.name);
-        }
-        Ok(())
-    })?;
-    names.sort();
-    Ok(names)
 }
 
 struct Sections<'a> {

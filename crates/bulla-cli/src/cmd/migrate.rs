@@ -15,6 +15,7 @@ use super::target::{entry_name, field_name};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::printer::counted;
+use crate::templates::unchanged_since;
 
 #[derive(clap::Args)]
 pub(crate) struct MigrateArgs {
@@ -228,13 +229,8 @@ fn write(context: &Context, jobs: &[Job]) -> Result<(), Failure> {
     let sources = jobs.iter().filter(|job| job.target.as_ref() != Some(&job.source));
     let sources: Vec<_> = sources.map(|job| job.source.as_path()).collect();
     let waiting = Waiting::prepare(context, &targets, &sources)?;
-    let changed = |job: &&Job| {
-        let is_file = job.source != Path::new("-");
-        is_file && !read(&job.source).is_ok_and(|bytes| Zeroizing::new(bytes) == job.bytes)
-    };
-    if let Some(job) = jobs.iter().find(changed) {
-        let fact = format!("{} was changed meanwhile", job.source.display());
-        return Err(Failure::new(Exit::Conflict, "changed", fact).hint("run this again"));
-    }
+    jobs.iter().try_for_each(|job| {
+        unchanged_since(&job.source, |bytes| Zeroizing::new(bytes) == job.bytes)
+    })?;
     waiting.commit(context)
 }

@@ -32,7 +32,7 @@ impl Grants for Kept {
             return Err("full");
         }
         let mut kept = self.grant.borrow_mut();
-        let by_hand = !same(kept.refresh.as_ref(), seen);
+        let by_hand = !Secret::are_same(kept.refresh.as_ref(), seen);
         let refresh = if by_hand { &kept.refresh } else { &grant.refresh };
         let refresh = refresh.as_ref().map(Secret::duplicate);
         *kept = Grant::decode(refresh, crate::SCHEMA, &grant.encode()).unwrap();

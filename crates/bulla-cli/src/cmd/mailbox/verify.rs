@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::{NetworkArgs, opens};
-use crate::account::{Account, Network, VaultGrants, address_of, mailbox_name};
+use crate::account::{Account, Network, VaultGrants, address_of, mailbox_name, of_kind};
 use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let names = match args.all {
-            true => mailboxes(vault)?,
+            true => of_kind(&vault.read()?, Kind::Mailbox)?,
             false => {
                 args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?
             }
@@ -134,17 +134,4 @@ fn one(
         }
     }
     Ok(())
-}
-
-/// Every mailbox in the vault, by name.
-fn mailboxes(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
-    let mut names = Vec::new();
-    vault.read()?.each::<Failure>(&mut |version| {
-        if version.live().is_some_and(|entry| entry.kind() == Kind::Mailbox) {
-            names.push(version.name);
-        }
-        Ok(())
-    })?;
-    names.sort();
-    Ok(names)
 }
