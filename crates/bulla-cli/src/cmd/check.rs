@@ -100,6 +100,8 @@ impl From<Problem> for Finding {
 struct Findings {
     /// The names of the files that were looked at.
     files: Vec<String>,
+    /// How many of them are of no known format, and were searched line by line.
+    texts: usize,
     findings: Vec<Finding>,
     /// What could not be looked at.
     failures: Vec<Failure>,
@@ -113,9 +115,10 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     let (checks, unread) =
         look_at(&jobs, |job, name, bytes| (name.to_owned(), Check::of(name, bytes, job.format)));
     failures.extend(unread);
-    let mut all = Findings { files: Vec::new(), findings: Vec::new(), failures };
+    let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
     let mut uses = Vec::new();
     for (name, check) in checks {
+        all.texts += usize::from(check.is_text);
         all.findings.extend(check.findings.into_iter().map(Finding::from));
         uses.extend(check.uses.into_iter().map(|used| (all.files.len(), used)));
         all.files.push(name);
@@ -127,7 +130,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     all.findings.retain(|finding| !allow.contains(&finding.rule));
     let form =
         if context.printer.json && args.report == Form::Text { Form::Json } else { args.report };
-    context.printer.data(report::write(form, context.printer.out_is_terminal, &all).as_bytes())?;
+    context.printer.data(report::write(form, context.printer.width(), &all).as_bytes())?;
     done(context, all)
 }
 
@@ -137,8 +140,13 @@ fn done(context: &Context, all: Findings) -> Done {
         1 => format!("1 {word}"),
         _ => format!("{count} {word}s"),
     };
+    let texts = match (all.texts, all.files.len()) {
+        (0, _) => String::new(),
+        (1, 1) => " as text".to_owned(),
+        (texts, _) => format!(", {texts} of them as text"),
+    };
     context.printer.note(format_args!(
-        "{} checked, {}",
+        "{} checked{texts}, {}",
         plural(all.files.len(), "file"),
         plural(wrong, "finding")
     ));

@@ -147,10 +147,11 @@ impl<'a> Search<'a> {
         let is_place = |key: &&str| {
             self.format == Format::Systemd && ["ImportCredential", "LoadCredential"].contains(key)
         };
-        let key = key.filter(|key| !is_place(key));
+        let is_named = key.is_some_and(|key| !is_place(&key));
         if matches!(scalar.text, Text::Opaque) {
-            return self.unread(scalar, named);
+            return self.unread(scalar, named, is_named);
         }
+        let key = key.filter(|_| is_named);
         let Ok(text) = std::str::from_utf8(bytes) else {
             // What is no text can only be told by its name.
             return if key.is_some_and(signs::is_secret_name) {
@@ -213,19 +214,21 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A value of which only the spelling is known.
-    fn unread(&mut self, scalar: &Scalar, named: bool) {
+    /// A value of which only the spelling is known. `has_key` says whether it has a name, `by_name` whether
+    /// that may tell a secret.
+    fn unread(&mut self, scalar: &Scalar, has_key: bool, by_name: bool) {
         let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
         if expression::has_plain(raw.as_bytes()) {
             return;
         }
         let mut place = self.place();
-        let key = self.path.last().map(|(_, key)| &**key).filter(|_| named);
+        let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name);
         // A line that not all read as an option: `password: x`, or one that is indented.
         let line = matches!(self.format, Format::Ini | Format::IniMysql)
             .then(|| raw.split_once(['=', ':']))
             .flatten()
-            .filter(|(name, _)| key.is_none() && signs::is_secret_name(name));
+            .filter(|(name, _)| !has_key && signs::is_secret_name(name.trim()));
+        let is_item = !has_key && line.is_none();
         let (key, raw) = match line {
             Some((name, value)) => {
                 let name = name.trim();
@@ -239,7 +242,7 @@ impl<'a> Search<'a> {
             }
             None => (key, &*raw),
         };
-        if is_secret_unread(raw, key) {
+        if is_secret_unread(raw, key, is_item) {
             self.opaque.push((scalar.span.clone(), place));
         }
     }
@@ -420,9 +423,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a secret stands in a value of which only the spelling is known; `key` is its name, if it has
-/// one.
-fn is_secret_unread(raw: &str, key: Option<&str>) -> bool {
+/// Whether a secret stands in a value of which only the spelling is known; `key` is the name that tells, if
+/// there is one, and `is_item` says whether it has no name at all.
+fn is_secret_unread(raw: &str, key: Option<&str>, is_item: bool) -> bool {
     let unquoted = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
     // What may be a comment does not make a secret of a placeholder, or of nothing.
     let before = if raw.starts_with("# ") { "" } else { raw.split(" #").next().unwrap_or(raw) };
@@ -432,7 +435,7 @@ fn is_secret_unread(raw: &str, key: Option<&str>) -> bool {
     }
     key.is_some_and(|key| signs::is_secret(key, &before))
         || signs::looks_secret(&text)
-        || !inside::pieces(&text, key.is_none()).is_empty()
+        || !inside::pieces(&text, is_item).is_empty()
 }
 
 /// Whether its reader takes it out of base64.

@@ -71,10 +71,10 @@ fn is_prose_or_program(file: &str) -> bool {
 }
 
 const PROSE_AND_PROGRAMS: &[&str] = &[
-    "adoc", "bash", "c", "cc", "cpp", "cs", "css", "diff", "go", "h", "hpp", "htm", "html", "java",
-    "js", "jsx", "kt", "lock", "log", "lua", "map", "markdown", "md", "mjs", "patch", "pl", "pm",
-    "po", "pot", "proto", "py", "pyi", "r", "rb", "rs", "rst", "scala", "sql", "svg", "swift",
-    "tex", "ts", "tsx",
+    "adoc", "bash", "c", "cc", "cjs", "cpp", "cs", "css", "diff", "go", "h", "hpp", "htm", "html",
+    "java", "js", "jsx", "kt", "lock", "log", "lua", "map", "markdown", "md", "mjs", "patch",
+    "perl", "pl", "pm", "po", "pot", "proto", "py", "pyi", "r", "rb", "rs", "rst", "scala", "sql",
+    "svg", "swift", "tex", "ts", "tsx",
 ];
 
 /// A line that gives a name a value.
