@@ -138,7 +138,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     // Below the new folder all paths are relative to it.
     let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
-    let Plan { context, jobs, failures: mut unread, mut allow } = plan;
+    let Plan { context, jobs, failures: mut unread, mut allow, file } = plan;
     let context = &context;
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
@@ -183,7 +183,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     let receipt = paths.as_ref().zip(receipt.as_ref());
     let receipt = receipt.map(|(paths, contents)| paths.target(contents));
-    write(context, args, &jobs, &renderings, receipt)?;
+    let sources = jobs.iter().map(|job| job.source.as_path()).chain(file.as_deref());
+    let sources: Vec<_> = sources.collect();
+    write(context, args, &jobs, &sources, &renderings, receipt)?;
     let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
     context.printer.note(format_args!(
         "{} rendered, {} placed",
@@ -311,7 +313,7 @@ pub(crate) fn plan(
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
+    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new(), file: None })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -362,6 +364,7 @@ fn write(
     context: &Context,
     args: &RenderArgs,
     jobs: &[Job],
+    sources: &[&Path],
     renderings: &[Rendering],
     receipt: Option<Target<'_>>,
 ) -> Result<(), Failure> {
@@ -380,11 +383,10 @@ fn write(
         })
         .chain(receipt)
         .collect();
-    let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
     if let Some(link) = &args.switch {
-        return write::switch(context, link, &targets, &sources);
+        return write::switch(context, link, &targets, sources);
     }
-    Waiting::prepare(context, &targets, &sources)?.commit(context)
+    Waiting::prepare(context, &targets, sources)?.commit(context)
 }
 
 /// Tells all failures but the last, which is left to the caller; the exit code is that of the worst.
