@@ -162,7 +162,8 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         Some(paths) => with_vault(context, |vault| {
             let tokens = Tokens::fetch(context, vault, templates.iter())?;
             let snapshot = vault.read()?;
-            let renderings = render_from(&snapshot, tokens, &templates, &allow, watch);
+            let renderings =
+                render_from(&snapshot, tokens, context.printer.quiet, &templates, &allow, watch);
             if let Ok(renderings) = &renderings {
                 receipt = Some(paths.receipt(context, &snapshot, &templates, renderings)?);
             }
@@ -218,7 +219,7 @@ pub(crate) fn render_watched(
     }
     with_vault(context, |vault| {
         let tokens = Tokens::fetch(context, vault, templates.iter())?;
-        Ok(render_from(&vault.read()?, tokens, templates, allow, watch))
+        Ok(render_from(&vault.read()?, tokens, context.printer.quiet, templates, allow, watch))
     })
     .unwrap_or_else(|failure| Err(vec![failure]))
 }
@@ -227,11 +228,12 @@ pub(crate) fn render_watched(
 fn render_from(
     snapshot: &Snapshot<'_>,
     tokens: Tokens,
+    quiet: bool,
     templates: &[Template],
     allow: &[Rule],
     watch: Watch<'_>,
 ) -> Result<Vec<Rendering>, Vec<Failure>> {
-    let source = VaultSource::new(snapshot, Some(tokens));
+    let source = VaultSource::new(snapshot, Some(tokens)).with_progress(quiet);
     let source = Watched { source, watch: RefCell::new(watch) };
     bulla_resolve::render(templates, &source, allow).map_err(as_failures)
 }
@@ -412,6 +414,15 @@ pub(crate) fn exit_of(kind: FailureKind) -> Exit {
     }
 }
 
+/// Whether a file is malformed because Helm was to make YAML of it before.
+pub(crate) fn is_chart(problem: &Problem) -> bool {
+    problem.what == "the file is no YAML here, but a template of Helm or the like"
+}
+
+/// The way out of that.
+pub(crate) const RENDER_THE_CHART: &str = "render the chart first: `helm template NAME CHART | bulla check --format yaml -`, and \
+     bulla as its post-renderer to deploy it; see docs/guides/deploy-tools.md";
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.kind {
@@ -432,6 +443,9 @@ impl From<Problem> for Failure {
                 }
                 Rule::Malformed if problem.what == "a comment stands here, and JSON has none" => {
                     failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
+                }
+                Rule::Malformed if is_chart(&problem) => {
+                    failure.hint(RENDER_THE_CHART)
                 }
                 _ => failure,
             },
