@@ -247,7 +247,9 @@ impl Adoption {
         let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
         if marks.iter().any(is_mark) {
             Stays::Comment
-        } else if signs::password_in_url(text).is_some() {
+        } else if signs::password_in_url(text).is_some()
+            || (text.contains('?') && signs::passwords_in_jdbc(text).next().is_some())
+        {
             Stays::Url
         } else {
             Stays::NoValue

@@ -133,7 +133,9 @@ impl Migration {
 /// are. Of a file of no known format, only those of the first two that are sure.
 pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
     let may_be = |start: &str| memchr::memmem::find(src, start.as_bytes()).is_some();
-    if !["op://", "ref+", "secret \"", "secret `", "secret \\\""].into_iter().any(may_be) {
+    let signs = ["op://", "ref+", "secret \"", "secret `", "secret \\\""];
+    // What stands in base64 is seen only once it is read.
+    if !signs.into_iter().any(may_be) && !format.is_some_and(|f| f.may_encode(src)) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -285,7 +287,7 @@ impl<'a> Reading<'a> {
             Role::Encoded => {
                 return leave(
                     self,
-                    "it stands in the data of a Kubernetes Secret: write `{{ REFERENCE | base64 }}` there",
+                    "Kubernetes reads base64 there; write `{{ REFERENCE | base64 }}`",
                 );
             }
             _ => return leave(self, "it stands in a name, where no reference is resolved"),

@@ -26,10 +26,11 @@ fn text(all: &Findings, width: Option<usize>) -> String {
     let mut out = String::new();
     let mut rules = Vec::new();
     for Finding { rule, level, place, what, instead } in &all.findings {
-        if let Some((file, line, column)) = place {
-            out += &format!("{}:{line}:{column}: ", one_line(file));
-        }
-        out += &format!("{}: {} [{}]\n", level.name(), one_line(what), rule.name());
+        let place = place.as_ref().map_or_else(String::new, |(file, line, column)| {
+            format!("{}:{line}:{column}: ", one_line(file))
+        });
+        let told = format!("{place}{}: {} [{}]", level.name(), one_line(what), rule.name());
+        out += &wrapped(&told, width);
         if instead != advice::of_rule(*rule) {
             for line in instead.lines() {
                 out += &format!("    {}\n", escaped(line));
@@ -49,10 +50,18 @@ fn text(all: &Findings, width: Option<usize>) -> String {
 }
 
 /// A paragraph in lines of at most `width` columns, the further ones indented, as far as its words allow.
+/// What stands in braces is one word.
 fn wrapped(text: &str, width: Option<usize>) -> String {
     let mut out = String::new();
-    let mut column = 0;
-    for word in text.split(' ') {
+    let (mut column, mut word) = (0, String::new());
+    for piece in text.split(' ') {
+        if !word.is_empty() {
+            word.push(' ');
+        }
+        word += piece;
+        if word.matches("{{").count() > word.matches("}}").count() {
+            continue;
+        }
         let length = word.chars().count();
         if column > 0 && width.is_some_and(|width| column + 1 + length > width) {
             out += "\n   ";
@@ -62,8 +71,12 @@ fn wrapped(text: &str, width: Option<usize>) -> String {
             out.push(' ');
             column += 1;
         }
-        out += word;
+        out += &std::mem::take(&mut word);
         column += length;
+    }
+    if !word.is_empty() {
+        out.push(' ');
+        out += &word;
     }
     out.push('\n');
     out
@@ -326,7 +339,7 @@ mod tests {
         }
         let text = write(Form::Text, Some(60), &all);
         let (findings, advice) = text.split_once("\n\n").unwrap();
-        assert_eq!(findings.lines().count(), 4, "{text}");
+        assert!(findings.lines().all(|line| line.len() <= 60), "{text}");
         assert!(advice.starts_with("[literal-secret] move it "), "{text}");
         assert_eq!(advice.matches("[literal-secret]").count(), 1, "{text}");
         assert!(advice.lines().all(|line| line.len() <= 60), "{text}");
