@@ -14,6 +14,7 @@ use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
 use crate::names::{segment, stem};
+use crate::problem::without_secrets;
 use crate::secret::Secret;
 
 /// A file as it is searched.
@@ -271,7 +272,7 @@ impl<'a> Search<'a> {
         if self.path.is_empty() {
             return "(unnamed)".to_owned();
         }
-        self.path.iter().map(|(_, name)| &**name).collect::<Vec<_>>().join(".")
+        self.path.iter().map(|(_, name)| without_secrets(name)).collect::<Vec<_>>().join(".")
     }
 
     /// The entry that is named after the file and `names`.
