@@ -9,12 +9,15 @@ use super::tokens::may_name_secrets;
 use crate::adopt::signs::{is_literal, is_secret, is_secret_name};
 use crate::reference::SCHEME;
 
+/// What a secret is called, and where it stands in a text.
+type Named<'t> = (&'t str, Range<usize>);
+
 /// The secrets in a text that is a file of this name: what each is called, and where it stands.
 ///
 /// The files in which curl, PostgreSQL and Postfix look for passwords have lines of their own.
 pub(crate) fn in_file(name: &str, src: &[u8]) -> Vec<(String, Range<usize>)> {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let look: fn(&str) -> Vec<(&str, Range<usize>)> = match file {
+    let look: fn(&str) -> Vec<Named<'_>> = match file {
         ".netrc" | "_netrc" | "netrc" => words_of_netrc,
         ".pgpass" | "pgpass" | "pgpass.conf" => |text| each(text, line_of_pgpass),
         "sasl_passwd" | "smtp_sasl_passwd" => |text| each(text, line_of_sasl),
@@ -39,12 +42,12 @@ pub(crate) fn in_file(name: &str, src: &[u8]) -> Vec<(String, Range<usize>)> {
 }
 
 /// The secrets in a text: what each is called, and where it stands.
-pub(crate) fn find(text: &str) -> Vec<(&str, Range<usize>)> {
+pub(crate) fn find(text: &str) -> Vec<Named<'_>> {
     each(text, line)
 }
 
 /// What `look` finds in each line that is no comment.
-fn each(text: &str, look: fn(&str) -> Option<(&str, Range<usize>)>) -> Vec<(&str, Range<usize>)> {
+fn each(text: &str, look: fn(&str) -> Option<Named<'_>>) -> Vec<Named<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -78,7 +81,7 @@ const PROSE_AND_PROGRAMS: &[&str] = &[
 ];
 
 /// A line that gives a name a value.
-fn line(line: &str) -> Option<(&str, Range<usize>)> {
+fn line(line: &str) -> Option<Named<'_>> {
     // `export A=x`, `set a x`, `- a: x`, `//registry/:_authToken=x`
     let at = ["export ", "set ", "- "].iter().find(|word| line.starts_with(*word));
     let mut at = at.map_or(0, |word| word.len());
@@ -117,7 +120,7 @@ fn line(line: &str) -> Option<(&str, Range<usize>)> {
 }
 
 /// The password in a value that is a list of settings, `connect = host=h user=u password=p`.
-fn connection(line: &str, from: usize) -> Option<(&str, Range<usize>)> {
+fn connection(line: &str, from: usize) -> Option<Named<'_>> {
     let mut found = None;
     let mut at = from;
     for word in line[from..].split(' ') {
@@ -212,7 +215,7 @@ fn is_one(value: &str) -> bool {
 }
 
 /// `machine HOST login USER password PASSWORD`, on one line or more.
-fn words_of_netrc(text: &str) -> Vec<(&str, Range<usize>)> {
+fn words_of_netrc(text: &str) -> Vec<Named<'_>> {
     let mut found = Vec::new();
     let mut before = "";
     let mut at = 0;
@@ -236,10 +239,10 @@ fn words_of_netrc(text: &str) -> Vec<(&str, Range<usize>)> {
 }
 
 /// `HOST:PORT:DATABASE:USER:PASSWORD`
-fn line_of_pgpass(line: &str) -> Option<(&str, Range<usize>)> {
+fn line_of_pgpass(line: &str) -> Option<Named<'_>> {
     let mut at = 0;
     for _ in 0..4 {
-        let rest = line[at..].as_bytes();
+        let rest = &line.as_bytes()[at..];
         let colon =
             (0..rest.len()).find(|&n| rest[n] == b':' && (n == 0 || rest[n - 1] != b'\\'))?;
         at += colon + 1;
@@ -248,7 +251,7 @@ fn line_of_pgpass(line: &str) -> Option<(&str, Range<usize>)> {
 }
 
 /// `HOST USER:PASSWORD`
-fn line_of_sasl(line: &str) -> Option<(&str, Range<usize>)> {
+fn line_of_sasl(line: &str) -> Option<Named<'_>> {
     let login = line.rsplit(char::is_whitespace).next().filter(|login| login.len() < line.len())?;
     let (_, password) = login.split_once(':')?;
     let at = line.len() - password.len();
@@ -256,7 +259,7 @@ fn line_of_sasl(line: &str) -> Option<(&str, Range<usize>)> {
 }
 
 /// As in any text, but that `_auth` is a login in base64.
-fn line_of_npmrc(text: &str) -> Option<(&str, Range<usize>)> {
+fn line_of_npmrc(text: &str) -> Option<Named<'_>> {
     let (key, value) = text.split_once('=')?;
     let key = key.trim_end();
     let name = key.rsplit([':', '/']).next().unwrap_or(key);
