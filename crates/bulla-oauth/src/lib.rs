@@ -24,7 +24,7 @@ pub use client::{Authentication, Client};
 pub use device::DeviceCode;
 pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, TokenEndpoint, Unreadable};
 pub use http::{Agent, AgentError, Http, HttpError, MAX_BODY, Request, Response, Roots};
-pub use loopback::{Browser, Loopback, WaitError};
+pub use loopback::{Browser, Loopback, OpenError, WaitError};
 pub use mail::{InvalidServer, Login, MailError, Protocol, Server, open_mailbox};
 pub use provider::{DiscoveryError, Provider, Providers};
 pub use refresh::{Clock, GrantType, Grants, Refresh, RefreshError};

@@ -1,8 +1,8 @@
 //! What the errors of the token library mean for the user.
 
 use bulla_oauth::{
-    CallbackError, DiscoveryError, ExchangeError, MailError, NoRefreshToken, RefreshError, Refusal,
-    Remedy, RevokeError, StartError, WaitError,
+    CallbackError, DiscoveryError, ExchangeError, MailError, NoRefreshToken, OpenError,
+    RefreshError, Refusal, Remedy, RevokeError, StartError, WaitError,
 };
 
 use crate::cmd::target::time;
@@ -118,6 +118,18 @@ impl From<StartError> for Failure {
 
 impl From<WaitError> for Failure {
     fn from(error: WaitError) -> Self {
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let hint = match error {
+            OpenError::Elsewhere(_) => {
+                "--paste does without it; a field `redirect` in providers.toml that begins with http://127.0.0.1:{port} is one"
+            }
+            OpenError::Io(_) => "--paste and --device do without one",
+        };
+        Self::new(Exit::Failed, "no-port", error).hint(hint)
+    }
+}
+
         let failure = Self::new(Exit::NeedsPerson, "no-answer", &error);
         match error {
             WaitError::TimedOut => failure.hint(

@@ -53,6 +53,11 @@ pub(crate) struct AuthorizeArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
+/// The port in the redirect URI where nobody listens.
+const ANY_PORT: u16 = 8080;
+/// The longest address that is read. Browsers and servers take a few kilobytes.
+const MOST_PASTED: u64 = 64 << 10;
+
     let network = args.network.network();
     with_vault(context, |vault| {
         let names = match args.all_missing {
@@ -196,15 +201,12 @@ fn consent(
         let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
         return Ok((tokens, None));
     }
-    let loopback = Loopback::open().map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            "no-port",
-            format!("no port could be opened on this machine: {error}"),
-        )
-        .hint("--paste and --device do without one")
-    })?;
-    let redirect = provider.redirect(loopback.port());
+    let loopback = match Loopback::open(provider.redirect_pattern()) {
+        // Nobody listens there.
+        Err(_) if args.paste => None,
+        opened => Some(opened?),
+    };
+    let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
         Ok::<_, Failure>(attempt.exchange(code, client, &provider.token_endpoint, network)?)
@@ -214,11 +216,10 @@ fn consent(
         account.address,
         attempt.url()
     ));
-    if args.paste {
-        drop(loopback);
+    let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = attempt.pasted(&pasted(context)?)?;
         return Ok((exchange(attempt, &code)?, None));
-    }
+    };
     let (code, browser) = loopback.wait(&attempt, Duration::from_secs(args.timeout))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
