@@ -1,6 +1,7 @@
 //! `bulla mailbox authorize`: has the owner of a mailbox consent, proves that the right one did, and
 //! only then keeps the grant.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use bulla_oauth::{
@@ -52,12 +53,12 @@ pub(crate) struct AuthorizeArgs {
     network: NetworkArgs,
 }
 
-pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
 /// The port in the redirect URI where nobody listens.
 const ANY_PORT: u16 = 8080;
 /// The longest address that is read. Browsers and servers take a few kilobytes.
 const MOST_PASTED: u64 = 64 << 10;
 
+pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let names = match args.all_missing {
@@ -254,15 +255,28 @@ fn pasted(context: &Context) -> Result<String, Failure> {
         );
         prompt::line("Paste its whole address here: ")?
     } else {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
-        line
+        line_of(std::io::stdin().lock())?
     };
     if text.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "no-input", "no address was pasted"));
     }
     Ok(text)
+}
+
+/// One line, which is not longer than addresses are.
+fn line_of(input: impl BufRead) -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = input.take(MOST_PASTED).read_line(&mut line);
+    let read = read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
+    if read as u64 == MOST_PASTED {
+        return Err(Failure::new(
+            Exit::Usage,
+            "too-long",
+            "what was pasted is no address: it is too long",
+        )
+        .hint("paste the one line that the browser shows as its address"));
+    }
+    Ok(line)
 }
 
 /// Compares what was granted with what was asked for, opens the mailbox, and writes the grant.
@@ -326,4 +340,20 @@ fn keep(
     let version = batch.put(&account.name, entry, None)?;
     batch.commit()?;
     Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An input without an end once took all the memory there was.
+    #[test]
+    fn what_is_pasted_has_an_end() {
+        let endless = std::io::BufReader::new(std::io::repeat(0));
+        assert_eq!(line_of(endless).unwrap_err().code, "too-long");
+        assert_eq!(
+            line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
+            "http://127.0.0.1/?code=x\n"
+        );
+    }
 }
