@@ -17,6 +17,7 @@ mod refusal;
 mod revoke;
 mod sasl;
 mod secret;
+mod words;
 
 pub use answer::{LONGEST_LIFE, Tokens};
 pub use authorize::{Authorization, CallbackError, ExchangeError, StartError};

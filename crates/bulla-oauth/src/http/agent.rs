@@ -52,6 +52,12 @@ impl Roots {
         }
     }
 
+    /// None at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// A client of TLS 1.2 and 1.3 that believes these and checks the name of the server.
     pub(crate) fn client(&self) -> Result<Arc<rustls::ClientConfig>, rustls::Error> {
         let mut roots = RootCertStore::empty();
@@ -65,30 +71,30 @@ impl Roots {
     }
 }
 
+/// No certificate is valid then, and the TLS library knows no such time at all.
+fn check_clock(now: SystemTime) -> Result<(), AgentError> {
+    if now < UNIX_EPOCH { Err(AgentError::Clock) } else { Ok(()) }
+}
+
 fn crypto() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Why there can be no requests.
 #[derive(Debug, thiserror::Error)]
-/// No certificate is valid then, and the TLS library knows no such time at all.
-fn check_clock(now: SystemTime) -> Result<(), AgentError> {
-    if now < UNIX_EPOCH { Err(AgentError::Clock) } else { Ok(()) }
-}
-
 pub enum AgentError {
     /// The system believes no certificate authority.
     #[error("this system has no certificate authorities")]
     NoRoots,
+    /// The clock is wrong beyond all certificates.
+    #[error("the clock of this machine shows a time before 1970")]
+    Clock,
     /// The file of certificates is none.
     #[error("cannot read the certificates in {path}: {fact}", path = path.display())]
     Roots {
         /// The file.
         path: PathBuf,
         /// What is the case.
-    /// The clock is wrong beyond all certificates.
-    #[error("the clock of this machine shows a time before 1970")]
-    Clock,
         fact: String,
     },
 }
