@@ -17,6 +17,8 @@ pub(crate) const REPEATED: &str = "the server repeats what it was sent, so its w
 const RUN: usize = 8;
 const SHORT_RUN: usize = 6;
 const SHORT: usize = 16;
+/// The longest text that is looked through, in bytes.
+const MOST_LOOKED_AT: usize = 16 << 10;
 /// How many encodings around each other are looked through: a form in a header's base64 in an address.
 const DEPTH: u8 = 3;
 
@@ -44,25 +46,29 @@ pub(crate) fn clean(text: &str, longest: usize, sent: &[&Secret]) -> String {
 /// Whether a text repeats one of these secrets, a piece of it, or either in one of the forms in which
 /// secrets are sent: as it is, form-encoded, or in base64, from whatever place in it.
 pub(crate) fn repeats(text: &str, sent: &[&Secret]) -> bool {
-    sent.iter().any(|secret| Needle::of(secret.expose()).is_in(text.as_bytes(), DEPTH))
+    let is_in = |secret: &&Secret| {
+        let letters = letters(secret.expose());
+        let (runs, runs_of_letters) = (runs(secret.expose()), runs(&letters));
+        let needle = Needle { whole: secret.expose(), runs, runs_of_letters };
+        needle.is_in(text.as_bytes(), DEPTH)
+    };
+    // What is longer than anybody's words is not looked through, and not shown.
+    text.len() > MOST_LOOKED_AT || sent.iter().any(is_in)
 }
 
 /// A secret that is looked for.
 struct Needle<'s> {
     whole: &'s [u8],
-    letters: Zeroizing<Vec<u8>>,
+    runs: HashSet<&'s [u8]>,
+    runs_of_letters: HashSet<&'s [u8]>,
 }
 
-impl<'s> Needle<'s> {
-    fn of(whole: &'s [u8]) -> Self {
-        Self { whole, letters: letters(whole) }
-    }
-
+impl Needle<'_> {
     fn is_in(&self, text: &[u8], depth: u8) -> bool {
         // What is put between the letters, and how they are written, makes it no other secret.
         self.is_word_of(text)
-            || share_a_run(self.whole, text)
-            || share_a_run(&self.letters, &letters(text))
+            || is_any_in(&self.runs, text)
+            || is_any_in(&self.runs_of_letters, &letters(text))
             || depth > 0 && unpacked(text).iter().any(|inner| self.is_in(inner, depth - 1))
     }
 
@@ -88,10 +94,14 @@ fn letters(text: &[u8]) -> Zeroizing<Vec<u8>> {
     all
 }
 
-fn share_a_run(secret: &[u8], text: &[u8]) -> bool {
-    let run = if secret.len() < SHORT { SHORT_RUN } else { RUN };
-    let runs: HashSet<&[u8]> = secret.windows(run).collect();
-    !runs.is_empty() && text.windows(run).any(|piece| runs.contains(piece))
+/// Every piece of a secret that is too long to be shown.
+fn runs(secret: &[u8]) -> HashSet<&[u8]> {
+    secret.windows(if secret.len() < SHORT { SHORT_RUN } else { RUN }).collect()
+}
+
+fn is_any_in(runs: &HashSet<&[u8]>, text: &[u8]) -> bool {
+    let length = runs.iter().next().map_or(RUN, |run| run.len());
+    text.windows(length).any(|piece| runs.contains(piece))
 }
 
 /// What a text may be the encoding of.
