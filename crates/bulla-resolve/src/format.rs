@@ -32,6 +32,8 @@ use crate::filter;
 use crate::problem::Rule;
 use crate::secret::Draft;
 
+pub(crate) use shell::is_special as is_special_to_shells;
+
 macro_rules! formats {
     ($($(#[$doc:meta])* $format:ident = $name:literal, $syntax:expr;)*) => {
         /// A file format that references are resolved in. Where the readers of a format disagree, each
