@@ -106,7 +106,7 @@ struct Findings {
 }
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
-    let Plan { context, jobs, mut failures, mut allow } =
+    let Plan { context, jobs, mut failures, mut allow, .. } =
         Plan::of(context, &args.templates, args.format, &args.config)?;
     let context = &context;
     allow.extend(&args.allow);

@@ -138,7 +138,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     // Below the new folder all paths are relative to it.
     let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
-    let Plan { context, jobs, failures: mut unread, mut allow } = plan;
+    let Plan { context, jobs, failures: mut unread, mut allow, file } = plan;
     let context = &context;
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
@@ -162,7 +162,8 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         Some(paths) => with_vault(context, |vault| {
             let tokens = Tokens::fetch(context, vault, templates.iter())?;
             let snapshot = vault.read()?;
-            let renderings = render_from(&snapshot, tokens, &templates, &allow, watch);
+            let renderings =
+                render_from(&snapshot, tokens, context.printer.quiet, &templates, &allow, watch);
             if let Ok(renderings) = &renderings {
                 receipt = Some(paths.receipt(context, &snapshot, &templates, renderings)?);
             }
@@ -183,7 +184,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     let receipt = paths.as_ref().zip(receipt.as_ref());
     let receipt = receipt.map(|(paths, contents)| paths.target(contents));
-    write(context, args, &jobs, &renderings, receipt)?;
+    let sources = jobs.iter().map(|job| job.source.as_path()).chain(file.as_deref());
+    let sources: Vec<_> = sources.collect();
+    write(context, args, &jobs, &sources, &renderings, receipt)?;
     let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
     context.printer.note(format_args!(
         "{} rendered, {} placed",
@@ -216,7 +219,7 @@ pub(crate) fn render_watched(
     }
     with_vault(context, |vault| {
         let tokens = Tokens::fetch(context, vault, templates.iter())?;
-        Ok(render_from(&vault.read()?, tokens, templates, allow, watch))
+        Ok(render_from(&vault.read()?, tokens, context.printer.quiet, templates, allow, watch))
     })
     .unwrap_or_else(|failure| Err(vec![failure]))
 }
@@ -225,11 +228,12 @@ pub(crate) fn render_watched(
 fn render_from(
     snapshot: &Snapshot<'_>,
     tokens: Tokens,
+    quiet: bool,
     templates: &[Template],
     allow: &[Rule],
     watch: Watch<'_>,
 ) -> Result<Vec<Rendering>, Vec<Failure>> {
-    let source = VaultSource::new(snapshot, Some(tokens));
+    let source = VaultSource::new(snapshot, Some(tokens)).with_progress(quiet);
     let source = Watched { source, watch: RefCell::new(watch) };
     bulla_resolve::render(templates, &source, allow).map_err(as_failures)
 }
@@ -311,7 +315,7 @@ pub(crate) fn plan(
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
+    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new(), file: None })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -362,6 +366,7 @@ fn write(
     context: &Context,
     args: &RenderArgs,
     jobs: &[Job],
+    sources: &[&Path],
     renderings: &[Rendering],
     receipt: Option<Target<'_>>,
 ) -> Result<(), Failure> {
@@ -380,11 +385,10 @@ fn write(
         })
         .chain(receipt)
         .collect();
-    let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
     if let Some(link) = &args.switch {
-        return write::switch(context, link, &targets, &sources);
+        return write::switch(context, link, &targets, sources);
     }
-    Waiting::prepare(context, &targets, &sources)?.commit(context)
+    Waiting::prepare(context, &targets, sources)?.commit(context)
 }
 
 /// Tells all failures but the last, which is left to the caller; the exit code is that of the worst.
@@ -410,6 +414,15 @@ pub(crate) fn exit_of(kind: FailureKind) -> Exit {
     }
 }
 
+/// Whether a file is malformed because Helm was to make YAML of it before.
+pub(crate) fn is_chart(problem: &Problem) -> bool {
+    problem.what == "the file is no YAML here, but a template of Helm or the like"
+}
+
+/// The way out of that.
+pub(crate) const RENDER_THE_CHART: &str = "render the chart first: `helm template NAME CHART | bulla check --format yaml -`, and \
+     bulla as its post-renderer to deploy it; see docs/guides/deploy-tools.md";
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.kind {
@@ -430,6 +443,9 @@ impl From<Problem> for Failure {
                 }
                 Rule::Malformed if problem.what == "a comment stands here, and JSON has none" => {
                     failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
+                }
+                Rule::Malformed if is_chart(&problem) => {
+                    failure.hint(RENDER_THE_CHART)
                 }
                 _ => failure,
             },
