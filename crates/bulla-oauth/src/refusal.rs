@@ -1,7 +1,6 @@
 //! What a provider says when it says no, in its own words.
 
-use serde::Deserialize;
-
+use crate::object::Object;
 use crate::secret::Secret;
 use crate::words::clean;
 
@@ -80,27 +79,24 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about the refresh token itself, so that the same one need not be tried again.
+    /// Who was declined or has to log in may be let through later with the token at hand.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.error.as_str(), "invalid_grant" | "expired_token")
+    }
+
     /// Reads the body of an answer as an error, if it is one.
     pub(crate) fn read(body: &[u8], sent: &[&Secret]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Body {
-            error: String,
-            #[serde(default)]
-            error_description: Option<String>,
-            #[serde(default, alias = "suberror")]
-            error_subtype: Option<String>,
-            #[serde(default)]
-            error_uri: Option<String>,
-        }
-        let body: Body = serde_json::from_slice(body).ok()?;
-        if body.error.is_empty() {
-            return None;
-        }
+        let object = Object::read(body).filter(|object| object.is_whole)?;
+        let error = object.text("error").filter(|error| !error.is_empty())?;
+        // What is no text is left out: `error` alone decides.
+        let subtype = object.text("error_subtype").or_else(|| object.text("suberror"));
         Some(Self::from_parts(
-            &body.error,
-            body.error_subtype.as_deref(),
-            body.error_description.as_deref(),
-            body.error_uri.as_deref(),
+            &error,
+            subtype.as_deref(),
+            object.text("error_description").as_deref(),
+            object.text("error_uri").as_deref(),
             sent,
         ))
     }
@@ -159,9 +155,31 @@ mod tests {
         assert_eq!(microsoft.description.as_deref(), Some("AADSTS50076: MFA. Trace ID: 1"));
     }
 
+    /// A number for a description made an `invalid_grant` an outage that is tried again for ever.
+    #[test]
+    fn odd_members_beside_an_error_do_not_hide_it() {
+        let odd = [
+            r#"{"error":"invalid_grant","error_description":123,"error_uri":["a"]}"#,
+            r#"{"error":"invalid_grant","suberror":"a","error_subtype":"b"}"#,
+            r#"{"error":"x","error":"invalid_grant","error_description":null}"#,
+        ];
+        for body in odd {
+            assert_eq!(read(body).unwrap().remedy(), Remedy::Consent, "{body}");
+        }
+        assert_eq!(read(odd[1]).unwrap().subtype.as_deref(), Some("b"));
+    }
+
     #[test]
     fn what_is_no_error_is_none() {
-        for body in ["", "<html>", "[]", "{}", r#"{"error":""}"#, r#"{"error":{"code":1}}"#] {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"error":""}"#,
+            r#"{"error":{"code":1}}"#,
+            r#"{"error":"a""#,
+        ] {
             assert!(read(body).is_none(), "{body}");
         }
     }

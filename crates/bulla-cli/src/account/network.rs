@@ -52,6 +52,9 @@ impl Network {
 
 impl Http for Network {
     fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
+        if crate::hold::is_to_end() {
+            return Err(HttpError::NotSent("this was interrupted".to_owned()));
+        }
         let made = self.made().map_err(|error| HttpError::NotSent(error.to_string()))?;
         made.0.send(request)
     }

@@ -20,6 +20,12 @@ impl From<RefreshError<Self>> for Failure {
             }
             RefreshError::NeverAuthorized => of(Exit::NeedsPerson, "never-authorized")
                 .hint("`bulla mailbox authorize ADDRESS` asks its owner to consent"),
+            RefreshError::OtherClient(_) => of(Exit::NeedsPerson, "other-client")
+                .hint("nothing was sent; `bulla set MAILBOX --public client=ENTRY` goes back to its client")
+                .hint(AUTHORIZE),
+            RefreshError::OtherAccount(_) => of(Exit::NeedsPerson, "other-account")
+                .hint(AUTHORIZE)
+                .hint("if that account may open the mailbox, `bulla set MAILBOX --public user=ACCOUNT` says so"),
             RefreshError::Revoked => of(Exit::NeedsPerson, "revoked").hint(AUTHORIZE),
             RefreshError::NeedsPerson { refusal, cut_off } => {
                 let failure = of(Exit::NeedsPerson, "needs-person");

@@ -203,13 +203,22 @@ fn fault(error: &Error) -> HttpError {
             ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
                 not_sent("the network does not reach the server")
             }
-            ErrorKind::InvalidData if tls_fault(io).is_some() => {
-                not_sent(&tls_fault(io).expect("it was just there"))
+            // A certificate is looked at before anything is sent. Whatever else goes wrong with TLS may
+            // do so in the answer.
+            ErrorKind::InvalidData if certificate_fault(io).is_some() => {
+                not_sent(&certificate_fault(io).expect("it was just there"))
             }
             ErrorKind::TimedOut => no_answer("the answer did not come in time"),
             _ => no_answer("the connection broke before the answer was there"),
         },
         _ => no_answer("the answer is no HTTP"),
+    }
+}
+
+fn certificate_fault(error: &std::io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => Some(certificate(why)),
+        _ => None,
     }
 }
 
@@ -244,5 +253,17 @@ mod tests {
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert!(matches!(check_clock(before), Err(AgentError::Clock)));
         assert!(check_clock(UNIX_EPOCH).is_ok() && check_clock(SystemTime::now()).is_ok());
+    }
+
+    fn of(error: rustls::Error) -> HttpError {
+        fault(&Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
+    }
+
+    /// A record of the answer that was broken on the way once counted as a request that was never sent.
+    #[test]
+    fn a_broken_record_may_have_been_an_answer() {
+        assert!(matches!(of(rustls::Error::DecryptError), HttpError::NoAnswer(_)));
+        let wrong = rustls::CertificateError::NotValidForName;
+        assert!(matches!(of(wrong.into()), HttpError::NotSent(_)));
     }
 }

@@ -14,8 +14,8 @@ use super::add::{MailboxArgs, client, set_public};
 use super::token::life;
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
-    Account, CLIENT, Network, Registration, WallClock, address_of, grant, mailbox_name, put,
-    refresh_token, servers, state, text,
+    Account, CLIENT, Network, Registration, WallClock, address_of, grant, mailbox_name, persist,
+    put, refresh_token, servers, state, text,
 };
 use crate::cmd::Done;
 use crate::context::Context;
@@ -309,18 +309,31 @@ fn keep(
     let before = match before.as_ref().and_then(|version| version.live()) {
         // A state that cannot be read is replaced by one that can.
         Some(entry) => {
-            grant(&account.name, entry).unwrap_or_else(|_| Grant::new(refresh_token(entry)))
+            let grant =
+                grant(&account.name, entry).unwrap_or_else(|_| Grant::new(refresh_token(entry)));
+            // Of a token that was never used, the entry alone says whose it is.
+            let is_others = grant.origin.client.is_none()
+                && text(entry, CLIENT).is_some_and(|c| c != account.registration.name.as_str());
+            if is_others { Grant::new(None) } else { grant }
         }
         None => Grant::new(None),
     };
-    let granted = before.authorized(tokens, &requested, endpoint, now)?;
+    let granted = before.authorized(tokens, &requested, endpoint, &account.registration.at, now)?;
     let details = granted.life.details().expect("it was just authorised");
-    // At Microsoft and elsewhere one account may open another's mailbox; then the server decides.
-    let shared =
-        account.user != account.address || account.registration.provider.app_scope.is_some();
     let other = details.account.as_ref().filter(|a| !a.eq_ignore_ascii_case(&account.address));
-    if let Some(failure) = other.filter(|_| !shared).and_then(|_| local_reason(account, details)) {
-        return Err(failure.hint("nothing was changed"));
+    if let Some(other) = other {
+        if account.only_account().is_some()
+            && let Some(failure) = local_reason(account, details)
+        {
+            return Err(failure.hint("nothing was changed"));
+        }
+        // With the mailbox opened, its server has decided.
+        if args.no_verify {
+            context.printer.warn(format_args!(
+                "{other} consented, and it was not tried whether that account may open {}",
+                account.address
+            ));
+        }
     }
     if !args.no_verify {
         let opened =
@@ -329,6 +342,17 @@ fn keep(
             failure.hint("nothing was changed; --no-verify keeps the grant all the same")
         })?;
     }
+    // The old grant may be gone at the provider, and its owner is not asked to consent twice.
+    persist(context, vault, &account.name, |vault| write(context, vault, args, account, &granted))
+}
+
+fn write(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &AuthorizeArgs,
+    account: &Account,
+    granted: &Grant,
+) -> Result<u64, Failure> {
     let mut batch = vault.write(context.stamp(Some("authorised")))?;
     let mut entry = match batch.find(&account.name)?.map(|version| version.state) {
         Some(State::Live(entry)) => entry,
@@ -336,7 +360,7 @@ fn keep(
     };
     put(&mut entry, granted.refresh.as_ref())?;
     set_public(&mut entry, &args.mailbox.fields(&account.registration))?;
-    entry.set_token_state(Some(state(&granted)));
+    entry.set_token_state(Some(state(granted)));
     let version = batch.put(&account.name, entry, None)?;
     batch.commit()?;
     Ok(version)

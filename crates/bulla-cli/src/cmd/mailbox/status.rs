@@ -86,13 +86,13 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
         for row in &mut rows {
             look_for_its_end(context, vault, row);
         }
-        let idle = idle_days(context, vault, &rows)?;
+        let clients = clients(context, vault, &rows)?;
         let now = context.now();
         let mut ends = Vec::new();
         let mut table = Vec::new();
         for row in &rows {
-            let days = row.client.as_ref().and_then(|client| idle.get(client).copied().flatten());
-            let verdict = verdict(row, days, now, args.expires_within);
+            let client = row.client.as_ref().and_then(|client| clients.get(client)?.as_ref());
+            let verdict = verdict(row, client, now, args.expires_within);
             ends.push(verdict.exit);
             if context.printer.json {
                 context.printer.value(&to_json(row, &verdict))?;
@@ -173,27 +173,31 @@ fn probe(
     Ok(())
 }
 
-/// How long the provider of each client keeps a grant that nobody uses.
-fn idle_days(
+/// What is known of the client of each mailbox.
+fn clients(
     context: &Context,
     vault: &Vault<'_>,
     rows: &[Row],
-) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+) -> Result<BTreeMap<String, Option<Registration>>, Failure> {
     let snapshot = vault.read()?;
     let mut all = BTreeMap::new();
     for client in rows.iter().filter_map(|row| row.client.as_ref()) {
         if !all.contains_key(client) {
             let found =
                 entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
-            all.insert(client.clone(), found.ok().and_then(|found| found.provider.idle_days));
+            all.insert(client.clone(), found.ok());
         }
     }
     Ok(all)
 }
 
-fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+fn verdict(row: &Row, client: Option<&Registration>, now: u64, within: u64) -> Verdict {
     let authorize = || Some(format!("bulla mailbox authorize {}", address_of(&row.name)));
     let told = |state: String, to_do, exit| Verdict { state, ends: None, to_do, exit };
+    if client.is_some_and(|client| !row.grant.is_of(&client.at)) && !row.by_itself {
+        let state = "never authorised with this client".to_owned();
+        return told(state, authorize(), Exit::NeedsPerson);
+    }
     // What the state says of itself comes first: it is the reason of most failures.
     match &row.grant.life {
         Life::NeedsPerson { refusal, cut_off, .. } => {
@@ -228,7 +232,7 @@ fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict 
         };
         return told(state.to_owned(), probe(), Exit::Done);
     }
-    let ends = end(details, idle_days);
+    let ends = end(details, client.and_then(|client| client.provider.idle_days));
     match ends {
         Some((at, _)) if at <= now.saturating_add(within) => {
             let state = if at <= now { "has ended" } else { "ends soon" };
