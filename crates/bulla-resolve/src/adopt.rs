@@ -87,6 +87,8 @@ pub struct Find {
     pub public: bool,
     /// What it is.
     pub value: Secret,
+    /// Of a refresh token, the entry of the client that it was given to, where the file says so.
+    pub client: Option<String>,
     /// The scalar that it stands in.
     span: Range<usize>,
     /// Where it stands in what the scalar decodes to.
@@ -324,7 +326,7 @@ impl Adoption {
     }
 
     fn assemble(&self, references: &[Option<Reference>]) -> Assembled {
-        let mut out = Output { bytes: Draft::with_capacity(self.src.len()), values: Vec::new() };
+        let mut out = Output::with_capacity(self.src.len());
         let mut replaced = Vec::new();
         let mut numbers = 0..self.finds.len();
         let mut done = 0;
@@ -431,7 +433,7 @@ impl Adoption {
         if !content.is(&self.spots[&span.start].text) {
             return Err(None);
         }
-        let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+        let mut out = Output::with_capacity(0);
         let at = place.span.clone();
         self.format.place(&template.src, at, &content, place.encoded, &mut out).map_err(Some)?;
         if out.bytes.bytes() == &self.src[span] { Ok(()) } else { Err(None) }

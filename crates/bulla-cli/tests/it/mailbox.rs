@@ -9,8 +9,12 @@ mod clients;
 mod elsewhere;
 /// Everything that a provider may answer, and the refresh token afterwards.
 mod faults;
+/// The worst day, by the page that was written for it.
+mod incidents;
 /// Kills and full disks in the middle of a refresh.
 mod killed;
+/// The life of a grant: revert, another client, signals.
+mod life;
 /// Tokens in templates.
 mod render;
 /// What is told of a grant, and its withdrawal.
@@ -19,6 +23,8 @@ mod status;
 mod token;
 /// Proofs that a mailbox opens, and why it does not.
 mod verify;
+/// The whole way, from nothing to mailboxes that open.
+mod whole;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -41,6 +41,19 @@ struct Row {
     by_itself: bool,
     /// What went wrong when it was asked.
     failed: Option<Failure>,
+    /// What became of a refresh whose end is not written.
+    refresh: Refresh,
+}
+
+/// What is known of a refresh that was begun and whose end is not written.
+#[derive(Clone, Copy)]
+enum Refresh {
+    /// Its lock is held: somebody is at it.
+    UnderWay,
+    /// Nobody is at it any more.
+    CutOff,
+    /// The store tells nothing of its locks, as where it cannot be written.
+    Unknown,
 }
 
 /// What is to be said of a grant.
@@ -51,9 +64,6 @@ struct Verdict {
     to_do: Option<String>,
     exit: Exit,
 }
-
-/// A refresh that was begun longer ago than this was cut off: none takes so long.
-const LONGEST_REFRESH: u64 = 180;
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
     let wanted: Vec<_> =
@@ -73,13 +83,16 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
                 progress.at(done, all);
             }
         }
-        let idle = idle_days(context, vault, &rows)?;
+        for row in &mut rows {
+            look_for_its_end(context, vault, row);
+        }
+        let clients = clients(context, vault, &rows)?;
         let now = context.now();
         let mut ends = Vec::new();
         let mut table = Vec::new();
         for row in &rows {
-            let days = row.client.as_ref().and_then(|client| idle.get(client).copied().flatten());
-            let verdict = verdict(row, days, now, args.expires_within);
+            let client = row.client.as_ref().and_then(|client| clients.get(client)?.as_ref());
+            let verdict = verdict(row, client, now, args.expires_within);
             ends.push(verdict.exit);
             if context.printer.json {
                 context.printer.value(&to_json(row, &verdict))?;
@@ -118,7 +131,27 @@ fn row(name: &EntryName, entry: &Entry) -> Row {
         grant,
         by_itself: text(entry, GRANT_TYPE).is_some(),
         failed,
+        refresh: Refresh::Unknown,
     }
+}
+
+/// Finds out whether a refresh whose end is not written is under way.
+fn look_for_its_end(context: &Context, vault: &Vault<'_>, row: &mut Row) {
+    if !matches!(row.grant.life, Life::Refreshing { .. }) {
+        return;
+    }
+    row.refresh = match vault.try_lock(&row.name) {
+        Ok(None) => Refresh::UnderWay,
+        Ok(Some(_lock)) => {
+            // It may have ended since it was read. While we have the lock, nobody begins another.
+            let grants = VaultGrants { context, vault, name: &row.name };
+            if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
+                row.grant = grant;
+            }
+            Refresh::CutOff
+        }
+        Err(_) => Refresh::Unknown,
+    };
 }
 
 fn probe(
@@ -140,27 +173,31 @@ fn probe(
     Ok(())
 }
 
-/// How long the provider of each client keeps a grant that nobody uses.
-fn idle_days(
+/// What is known of the client of each mailbox.
+fn clients(
     context: &Context,
     vault: &Vault<'_>,
     rows: &[Row],
-) -> Result<BTreeMap<String, Option<u64>>, Failure> {
+) -> Result<BTreeMap<String, Option<Registration>>, Failure> {
     let snapshot = vault.read()?;
     let mut all = BTreeMap::new();
     for client in rows.iter().filter_map(|row| row.client.as_ref()) {
         if !all.contains_key(client) {
             let found =
                 entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
-            all.insert(client.clone(), found.ok().and_then(|found| found.provider.idle_days));
+            all.insert(client.clone(), found.ok());
         }
     }
     Ok(all)
 }
 
-fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+fn verdict(row: &Row, client: Option<&Registration>, now: u64, within: u64) -> Verdict {
     let authorize = || Some(format!("bulla mailbox authorize {}", address_of(&row.name)));
     let told = |state: String, to_do, exit| Verdict { state, ends: None, to_do, exit };
+    if client.is_some_and(|client| !row.grant.is_of(&client.at)) && !row.by_itself {
+        let state = "never authorised with this client".to_owned();
+        return told(state, authorize(), Exit::NeedsPerson);
+    }
     // What the state says of itself comes first: it is the reason of most failures.
     match &row.grant.life {
         Life::NeedsPerson { refusal, cut_off, .. } => {
@@ -176,25 +213,26 @@ fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict 
     if row.grant.refresh.is_none() && !row.by_itself {
         return told("never authorised".to_owned(), authorize(), Exit::NeedsPerson);
     }
-    let details = match &row.grant.life {
-        Life::Refreshing { since, .. } => {
-            let cut = now.saturating_sub(*since) > LONGEST_REFRESH;
-            let state = if cut { "a refresh was cut off" } else { "being refreshed" };
-            let to_do =
-                cut.then(|| format!("bulla mailbox status --probe {}", address_of(&row.name)));
-            return told(state.to_owned(), to_do, Exit::Done);
-        }
-        Life::Live(details) => details,
-        _ => {
-            let to_do = format!("bulla mailbox status --probe {}", address_of(&row.name));
-            return told("not tried yet".to_owned(), Some(to_do), Exit::Done);
-        }
+    let probe = || Some(format!("bulla mailbox status --probe {}", address_of(&row.name)));
+    let refreshing = matches!(row.grant.life, Life::Refreshing { .. });
+    if refreshing && matches!(row.refresh, Refresh::UnderWay) {
+        return told("being refreshed".to_owned(), None, Exit::Done);
+    }
+    let Some(details) = row.grant.life.details() else {
+        return told("not tried yet".to_owned(), probe(), Exit::Done);
     };
     if let Some((_, refusal)) = &details.trouble {
         let to_do = "the client has to be put right".to_owned();
         return told(format!("{} (client)", refusal.error), Some(to_do), Exit::NeedsPerson);
     }
-    let ends = end(details, idle_days);
+    if refreshing {
+        let state = match row.refresh {
+            Refresh::Unknown => "a refresh was begun, and its end is not known",
+            _ => "a refresh was cut off",
+        };
+        return told(state.to_owned(), probe(), Exit::Done);
+    }
+    let ends = end(details, client.and_then(|client| client.provider.idle_days));
     match ends {
         Some((at, _)) if at <= now.saturating_add(within) => {
             let state = if at <= now { "has ended" } else { "ends soon" };
