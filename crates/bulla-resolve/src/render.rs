@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::Reference;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Output, Part, Refusal, Text};
-use crate::problem::{Kind, Pending, Problem, Rule, escaped, locate};
+use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::source::{Answer, Failure, RefPart, Source};
 use crate::template::{Place, Segment, Shape, Slot, Template};
@@ -290,6 +290,7 @@ impl<'a> Placing<'a> {
                 let what = format!("{wanted} does not exist: there is no such {part}");
                 let mut pending = Pending::new(slot.at, Rule::Missing, what);
                 pending.nearest = nearest.to_vec();
+                pending.about = Some(About::Missing(wanted.clone(), lacking));
                 self.pending.push(pending);
                 None
             }
@@ -303,7 +304,9 @@ impl<'a> Placing<'a> {
                 Err(why) => {
                     let reference = &self.template.wanted[slot.wanted].reference;
                     let what = format!("the value of {reference} {why}");
-                    self.pending.push(Pending::new(slot.at, Rule::FilterFailed, what));
+                    let about = Some(About::Filtered(reference.clone()));
+                    let pending = Pending::new(slot.at, Rule::FilterFailed, what);
+                    self.pending.push(Pending { about, ..pending });
                     return None;
                 }
             }
