@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) failures: Vec<Failure>,
     /// Rules that are allowed to be broken.
     pub(crate) allow: Vec<Rule>,
+    /// The file that lists the templates, if they were not named.
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Plan {
@@ -50,7 +52,13 @@ impl Plan {
             return Self::listed(context, format, config);
         }
         let (jobs, failures) = named(paths, format);
-        Ok(Self { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
+        Ok(Self {
+            context: context.with_vault(None),
+            jobs,
+            failures,
+            allow: Vec::new(),
+            file: None,
+        })
     }
 
     /// What the file lists.
@@ -72,17 +80,19 @@ impl Plan {
             jobs: Vec::new(),
             failures: Vec::new(),
             allow: Vec::new(),
+            file: None,
         };
         document.read(folder, context, &mut plan)?;
         for job in plan.jobs.iter_mut().filter(|_| format.is_some()) {
             job.format = format;
         }
+        plan.file = Some(path);
         Ok(plan)
     }
 }
 
 /// Its name, in the current folder.
-const NAME: &str = "bulla.toml";
+pub(crate) const NAME: &str = "bulla.toml";
 /// Much more than anybody writes by hand.
 const MAX_LEN: usize = 1 << 20;
 

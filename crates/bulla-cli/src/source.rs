@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 
+use crate::progress::Progress;
 use crate::tokens::{TokenField, Tokens};
 
 /// Answers references from one snapshot of a vault.
@@ -18,6 +19,8 @@ pub(crate) struct VaultSource<'v> {
     public: RefCell<BTreeSet<Reference>>,
     names: OnceCell<Vec<String>>,
     helped: Cell<usize>,
+    /// Whether to show on a terminal how far reading has come.
+    shown: bool,
 }
 
 /// How many names to offer for one that is missing.
@@ -35,7 +38,13 @@ impl<'v> VaultSource<'v> {
             public: RefCell::default(),
             names: OnceCell::new(),
             helped: Cell::new(0),
+            shown: false,
         }
+    }
+
+    /// Shows on a terminal how far it has come with many references, unless `quiet`.
+    pub(crate) fn with_progress(self, quiet: bool) -> Self {
+        Self { shown: !quiet, ..self }
     }
 
     /// Whether the answer to a reference was a public field.
@@ -105,7 +114,11 @@ impl<'v> VaultSource<'v> {
             }
             at += group.len();
         }
+        let progress = Progress::new("reading", !self.shown);
+        let mut done = 0;
         self.snapshot.find_all(&names, &mut |index, found| {
+            done += 1;
+            progress.at(done, names.len() as u64);
             for at in groups[index].clone() {
                 if !matches!(wanted[at].pin(), Some(Pin::Version(_))) {
                     answers[at] = Some(self.answer(&wanted[at], found.as_ref()));

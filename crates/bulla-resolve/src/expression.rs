@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::{self, Finder};
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memchr3_iter};
 use zeroize::Zeroizing;
 
 use crate::Reference;
@@ -124,13 +124,15 @@ pub(crate) fn has_plain(text: &[u8]) -> bool {
 
 /// Whether there are any [`hits`] in `text`.
 pub(crate) fn has_hits(text: &[u8]) -> bool {
-    PLAIN.find(text).is_some() || ENCODED.iter().any(|needle| needle.find(text).is_some())
+    PLAIN.find(text).is_some()
+        || ENCODED.iter().any(|needle| needle.find(text).is_some())
+        || wrapped(text).next().is_some()
 }
 
 /// Whether anything that is sought in `src` before it is read may stand there: [`hits`], [`has_letters`]
 /// and [`in_utf16`] are all without it. One search instead of many, as most files hold nothing.
 pub(crate) fn may_refer(src: &[u8]) -> bool {
-    SIGNS.is_match(src)
+    SIGNS.is_match(src) || wrapped(src).next().is_some()
 }
 
 /// Where references stand in `text`, plain or base64-encoded, in order.
@@ -138,10 +140,68 @@ pub(crate) fn hits(text: &[u8]) -> Vec<usize> {
     let mut hits: Vec<usize> = PLAIN.find_iter(text).collect();
     let plain = hits.len();
     hits.extend(ENCODED.iter().flat_map(|needle| needle.find_iter(text)));
+    hits.extend(wrapped(text));
     if hits.len() > plain {
         hits.sort_unstable();
+        hits.dedup();
     }
     hits
+}
+
+/// Where one of [`BASE64`] stands in `text` with line ends in it, as most tools write longer base64; these
+/// may be written `\n` and `\r`. One may be given twice.
+fn wrapped(text: &[u8]) -> impl Iterator<Item = usize> {
+    memchr3_iter(b'\n', b'\r', b'\\', text).filter_map(|at| {
+        let (before, after) = (*text[..at].last()?, *text[past_break(text, at)..].first()?);
+        let is_pair =
+            |needle: &&str| needle.as_bytes().windows(2).any(|pair| *pair == [before, after]);
+        BASE64.iter().any(is_pair).then_some(())?;
+        // All that a needle with this break in it can have before the break and behind it.
+        let mut near = Vec::with_capacity(2 * BASE64[0].len());
+        let mut start = at;
+        while near.len() < BASE64[0].len() - 1 {
+            start = before_break(text, start);
+            let Some(&byte) = text[..start].last() else { break };
+            start -= 1;
+            near.push((start, byte));
+        }
+        near.reverse();
+        let mut end = at;
+        for _ in 1..BASE64[0].len() {
+            end = past_break(text, end);
+            let Some(&byte) = text.get(end) else { break };
+            near.push((end, byte));
+            end += 1;
+        }
+        let letters: Vec<_> = near.iter().map(|(_, byte)| *byte).collect();
+        let found = BASE64.iter().find_map(|needle| memmem::find(&letters, needle.as_bytes()))?;
+        Some(near[found].0)
+    })
+}
+
+/// Where the line end at `at` is over, with the blanks behind it, and the ones that follow.
+fn past_break(text: &[u8], at: usize) -> usize {
+    let mut end = at;
+    loop {
+        end += match &text[end..] {
+            [b'\\', b'n' | b'r', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            [b' ' | b'\t', ..] if end > at => 1,
+            _ => return end,
+        };
+    }
+}
+
+/// Where the line ends and blanks begin that `text` has before `at`.
+fn before_break(text: &[u8], at: usize) -> usize {
+    let mut start = at;
+    loop {
+        start -= match &text[..start] {
+            [.., b'\\', b'n' | b'r'] => 2,
+            [.., b'\n' | b'\r' | b' ' | b'\t'] => 1,
+            _ => return start,
+        };
+    }
 }
 
 /// Whether the letters of a reference stand in `src` in UTF-16.
@@ -357,6 +417,9 @@ mod tests {
             ("YnVsbGE6Ly9hL2I=", "0 stray-reference"),
             ("eGJ1bGxhOi8vYS9i", "2 stray-reference"),
             ("eHhidWxsYTovL2EvYg==", "3 stray-reference"),
+            ("YnVs\nbGE6Ly9hL2I=", "0 stray-reference"),
+            ("eGJ1\r\n  bGxh\r\n  Oi8vYS9i", "2 stray-reference"),
+            ("x: eHhidWxs\\r\\nYTov\\nL2EvYg==", "6 stray-reference"),
         ] {
             assert_eq!(found(text), [expected], "{text}");
         }
@@ -374,7 +437,9 @@ mod tests {
             assert!(has_letters(text) || has_hits(text) || in_utf16(text));
             assert!(may_refer(text));
         }
-        assert!(!may_refer(b"x: bull\n"));
+        for text in ["x: bull\n", "YnVs\nbGE6\nLz", "l\nl\\nY\\n", "\n\\n\\", "Y\nn"] {
+            assert!(!may_refer(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

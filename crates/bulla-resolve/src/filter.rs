@@ -155,10 +155,12 @@ pub(crate) fn json_escape(text: &str, out: &mut Draft) {
     out.push(&bytes[done..]);
 }
 
+const NO_PEM: &str = "is no PEM text, or has a carriage return in a line";
+
 fn pem_oneline(value: &[u8]) -> Result<Draft, &'static str> {
     let plain = value.iter().all(|b| matches!(b, b'\n' | b'\r' | b' '..=b'~'));
     if !value.starts_with(b"-----BEGIN ") || !plain || value.contains(&b'\\') {
-        return Err("is no PEM text");
+        return Err(NO_PEM);
     }
     let mut draft = Draft::with_capacity(value.len() + value.len() / 32 + 16);
     for line in value.split_inclusive(|&b| b == b'\n') {
@@ -167,7 +169,7 @@ fn pem_oneline(value: &[u8]) -> Result<Draft, &'static str> {
             None => (line, false),
         };
         if line.contains(&b'\r') {
-            return Err("has a bare carriage return");
+            return Err(NO_PEM);
         }
         draft.push(line);
         if ended {

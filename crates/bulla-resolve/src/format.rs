@@ -169,6 +169,11 @@ impl Format {
         (self == Self::Json && json::is_comment(src, at)).then_some(About::Comment)
     }
 
+    /// Whether values of `src` may stand in base64 that their reader decodes.
+    pub(crate) fn may_encode(self, src: &[u8]) -> bool {
+        matches!(self, Self::Json | Self::Jsonc | Self::Yaml) && kubernetes::may_hold_secret(src)
+    }
+
     /// Whether the fill rule of Genesys configurations applies.
     #[must_use]
     pub fn is_genesys(self) -> bool {

@@ -133,7 +133,8 @@ impl Migration {
 /// no known format, only those that are sure.
 pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
     let may_be = |start: &str| memchr::memmem::find(src, start.as_bytes()).is_some();
-    if !may_be("op://") && !may_be("ref+") {
+    // What stands in base64 is seen only once it is read.
+    if !may_be("op://") && !may_be("ref+") && !format.is_some_and(|f| f.may_encode(src)) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -279,7 +280,7 @@ impl<'a> Reading<'a> {
             Role::Encoded => {
                 return leave(
                     self,
-                    "it stands in the data of a Kubernetes Secret: write `{{ REFERENCE | base64 }}` there",
+                    "Kubernetes reads base64 there; write `{{ REFERENCE | base64 }}`",
                 );
             }
             _ => return leave(self, "it stands in a name, where no reference is resolved"),

@@ -27,7 +27,7 @@ pub struct Problem {
     /// is missing: the lines to paste.
     pub nearest: Vec<String>,
     /// What it is about, where that helps to find the way out.
-    pub about: Option<About>,
+    pub about: Option<Box<About>>,
 }
 
 /// What a problem is about, for those who know the way out of it.
@@ -222,7 +222,7 @@ pub(crate) struct Pending {
     pub(crate) kind: Kind,
     pub(crate) what: String,
     pub(crate) nearest: Vec<String>,
-    pub(crate) about: Option<About>,
+    pub(crate) about: Option<Box<About>>,
 }
 
 impl Pending {

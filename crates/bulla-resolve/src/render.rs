@@ -290,7 +290,7 @@ impl<'a> Placing<'a> {
                 let what = format!("{wanted} does not exist: there is no such {part}");
                 let mut pending = Pending::new(slot.at, Rule::Missing, what);
                 pending.nearest = nearest.to_vec();
-                pending.about = Some(About::Missing(wanted.clone(), lacking));
+                pending.about = Some(Box::new(About::Missing(wanted.clone(), lacking)));
                 self.pending.push(pending);
                 None
             }
@@ -304,7 +304,7 @@ impl<'a> Placing<'a> {
                 Err(why) => {
                     let reference = &self.template.wanted[slot.wanted].reference;
                     let what = format!("the value of {reference} {why}");
-                    let about = Some(About::Filtered(reference.clone()));
+                    let about = Some(Box::new(About::Filtered(reference.clone())));
                     let pending = Pending::new(slot.at, Rule::FilterFailed, what);
                     self.pending.push(Pending { about, ..pending });
                     return None;

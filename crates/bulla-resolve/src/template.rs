@@ -287,7 +287,7 @@ impl<'a> Reading<'a> {
             self.places.clear();
             // Braces without quotes are told as the mapping that they are, and again by what follows.
             if !self.pending.iter().any(|told| told.at == at && told.what == what) {
-                let about = format.about(self.src, at);
+                let about = format.about(self.src, at).map(Box::new);
                 self.pending.push(Pending { about, ..Pending::new(at, rule, what) });
             }
             return;
@@ -435,8 +435,8 @@ impl<'a> Reading<'a> {
             return;
         }
         if scalar.role == Role::Encoded && !decoded && !(whole && gives_base64(&expressions[0])) {
-            let what = "the data of a Kubernetes Secret is base64; write the reference with the \
-                        filter `base64` there, in base64 itself, or into `stringData`";
+            let what = "what Kubernetes reads here is base64; write the reference with the filter \
+                        `base64` there, in base64 itself or, in a Secret, into `stringData`";
             let at = offset(expressions[0].span.start);
             self.pending.push(Pending::new(at, Rule::StrayReference, what));
             return;

@@ -22,8 +22,10 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
         Format::Dotenv | Format::Ini if has_comment() => {
             Some("to some, a comment begins behind the space on its line")
         }
-        Format::Dotenv | Format::DotenvNode | Format::DotenvPython if has(b"$`") => {
-            Some("some expand `$` or a backtick in it")
+        Format::Dotenv if has(b"$`") => Some("some expand `$` or a backtick in it"),
+        // Nothing else is expanded there, and by node's nothing at all.
+        Format::DotenvPython if memmem::find(raw, b"${").is_some() => {
+            Some("Python's dotenv expands `${` in it")
         }
         Format::Shell if has(b"$`") => Some("a shell expands `$` or the backtick in it"),
         Format::Dotenv | Format::Ini if has(b"\\") => Some("to some, the backslash is an escape"),

@@ -274,6 +274,9 @@ pub enum Reason {
     /// It is the target of two files.
     #[error("two files would be written to it")]
     Twice,
+    /// Everyone can rename and replace a folder that lies on the way to it.
+    #[error("everyone can write to a folder on the way to it")]
+    WayOpen,
 }
 
 /// The system's words for an error, in our style.

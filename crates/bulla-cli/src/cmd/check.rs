@@ -112,7 +112,7 @@ struct Findings {
 }
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
-    let Plan { context, mut jobs, failures, mut allow } =
+    let Plan { context, mut jobs, failures, mut allow, .. } =
         Plan::of(context, &args.templates, args.format, &args.config)?;
     let context = &context;
     allow.extend(&args.allow);

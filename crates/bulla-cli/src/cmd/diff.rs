@@ -41,7 +41,7 @@ struct Pair<'j> {
 pub(crate) fn run(context: &Context, args: &DiffArgs) -> Done {
     let Targets { into, .. } = &args.targets;
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
-    let Plan { context, jobs, mut failures, mut allow } = plan;
+    let Plan { context, jobs, mut failures, mut allow, .. } = plan;
     allow.extend(&args.reading.allow);
     let context = &context;
     if jobs.iter().any(|job| job.target.is_none()) {

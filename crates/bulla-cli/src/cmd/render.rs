@@ -140,7 +140,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     // Below the new folder all paths are relative to it.
     let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
-    let Plan { context, jobs, failures: mut unread, mut allow } = plan;
+    let Plan { context, jobs, failures: mut unread, mut allow, file } = plan;
     let context = &context;
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
@@ -164,7 +164,8 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         Some(paths) => with_vault(context, |vault| {
             let tokens = Tokens::fetch(context, vault, templates.iter())?;
             let snapshot = vault.read()?;
-            let renderings = render_from(&snapshot, tokens, &templates, &allow, watch);
+            let renderings =
+                render_from(&snapshot, tokens, context.printer.quiet, &templates, &allow, watch);
             if let Ok(renderings) = &renderings {
                 receipt = Some(paths.receipt(context, &snapshot, &templates, renderings)?);
             }
@@ -194,7 +195,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     let receipt = paths.as_ref().zip(receipt.as_ref());
     let receipt = receipt.map(|(paths, contents)| paths.target(contents));
-    write(context, args, &jobs, &renderings, receipt)?;
+    let sources = jobs.iter().map(|job| job.source.as_path()).chain(file.as_deref());
+    let sources: Vec<_> = sources.collect();
+    write(context, args, &jobs, &sources, &renderings, receipt)?;
     let values: usize = renderings.iter().map(|rendering| rendering.values.len()).sum();
     context.printer.note(format_args!(
         "{} rendered, {} placed",
@@ -227,7 +230,7 @@ pub(crate) fn render_watched(
     }
     with_vault(context, |vault| {
         let tokens = Tokens::fetch(context, vault, templates.iter())?;
-        Ok(render_from(&vault.read()?, tokens, templates, allow, watch))
+        Ok(render_from(&vault.read()?, tokens, context.printer.quiet, templates, allow, watch))
     })
     .unwrap_or_else(|failure| Err(vec![failure]))
 }
@@ -236,11 +239,12 @@ pub(crate) fn render_watched(
 fn render_from(
     snapshot: &Snapshot<'_>,
     tokens: Tokens,
+    quiet: bool,
     templates: &[Template],
     allow: &[Rule],
     watch: Watch<'_>,
 ) -> Result<Vec<Rendering>, Vec<Failure>> {
-    let source = VaultSource::new(snapshot, Some(tokens));
+    let source = VaultSource::new(snapshot, Some(tokens)).with_progress(quiet);
     let source = Watched { source, watch: RefCell::new(watch) };
     bulla_resolve::render(templates, &source, allow).map_err(as_failures)
 }
@@ -334,7 +338,7 @@ pub(crate) fn plan(
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new() })
+    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new(), file: None })
 }
 
 /// Whether a path means standard input, or output where something is written.
@@ -400,6 +404,7 @@ fn write(
     context: &Context,
     args: &RenderArgs,
     jobs: &[Job],
+    sources: &[&Path],
     renderings: &[Rendering],
     receipt: Option<Target<'_>>,
 ) -> Result<(), Failure> {
@@ -418,11 +423,10 @@ fn write(
         })
         .chain(receipt)
         .collect();
-    let sources: Vec<_> = jobs.iter().map(|job| job.source.as_path()).collect();
     if let Some(link) = &args.switch {
-        return write::switch(context, link, &targets, &sources);
+        return write::switch(context, link, &targets, sources);
     }
-    Waiting::prepare(context, &targets, &sources)?.commit(context)
+    Waiting::prepare(context, &targets, sources)?.commit(context)
 }
 
 /// Tells all failures but the last, which is left to the caller; the exit code is that of the worst.
@@ -448,6 +452,15 @@ pub(crate) fn exit_of(kind: FailureKind) -> Exit {
     }
 }
 
+/// Whether a file is malformed because Helm was to make YAML of it before.
+pub(crate) fn is_chart(problem: &Problem) -> bool {
+    problem.what == "the file is no YAML here, but a template of Helm or the like"
+}
+
+/// The way out of that.
+pub(crate) const RENDER_THE_CHART: &str = "render the chart first: `helm template NAME CHART | bulla check --format yaml -`, and \
+     bulla as its post-renderer to deploy it; see docs/guides/deploy-tools.md";
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = match problem.kind {
@@ -466,6 +479,9 @@ impl From<Problem> for Failure {
                 Rule::UnknownFormat => {
                     failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
                 }
+                Rule::Malformed if is_chart(&problem) => {
+                    failure.hint(RENDER_THE_CHART)
+                }
                 _ => failure,
             },
             (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
@@ -474,7 +490,7 @@ impl From<Problem> for Failure {
             (_, [near]) => failure.hint(format_args!("is it `{near}`?")),
             (_, near) => failure.hint(format_args!("is it one of `{}`?", near.join("`, `"))),
         };
-        match &problem.about {
+        match problem.about.as_deref() {
             Some(About::Comment) => {
                 failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
             }

@@ -5,7 +5,10 @@
 
 use std::ops::Range;
 
-use super::signs::{is_literal, is_secret_name, is_secret_value, password_in_url, url_length};
+use super::signs::{
+    JDBC, is_literal, is_secret_name, is_secret_value, is_webhook, password_in_url,
+    passwords_in_jdbc, url_length,
+};
 use crate::filter::Filter;
 
 /// A secret inside a text.
@@ -56,6 +59,7 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
     }
     let mut pieces = options(text, is_item);
     pieces.extend(urls(text, variable.map(|(name, _)| name)));
+    pieces.extend(jdbc(text));
     pieces.sort_by_key(|piece| piece.range.start);
     let mut done = 0;
     pieces.retain(|piece| {
@@ -161,8 +165,13 @@ fn urls<'t>(text: &'t str, variable: Option<&'t str>) -> Vec<Piece<'t>> {
         let begins = text[..start]
             .chars()
             .next_back()
-            .is_none_or(|c| c.is_whitespace() || is_quote(c) || "=,;".contains(c));
+            .is_none_or(|c| c.is_whitespace() || is_quote(c) || "=,;".contains(c))
+            || text[..start].ends_with(JDBC);
         at = end;
+        if begins && is_webhook(&text[start..end]) {
+            pieces.push(Piece { range: start..end, name: Name::Url, filter: None });
+            continue;
+        }
         let Some(password) = password_in_url(&text[start..end]).filter(|_| begins) else {
             continue;
         };
@@ -172,6 +181,41 @@ fn urls<'t>(text: &'t str, variable: Option<&'t str>) -> Vec<Piece<'t>> {
         } else {
             Piece { range: start..end, name: Name::Url, filter: None }
         });
+    }
+    pieces
+}
+
+/// The passwords in the parameters of URLs for JDBC; the whole URL where one is written in another way
+/// than it would be written again.
+fn jdbc(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find(JDBC) {
+        let start = at + found;
+        let ends = |c: char| c.is_whitespace() || is_quote(c) || "<>\\`".contains(c);
+        let end = start + text[start..].find(ends).unwrap_or(text.len() - start);
+        at = end;
+        let url = &text[start..end];
+        let mut own = Vec::new();
+        for (name, range) in passwords_in_jdbc(url) {
+            // Between semicolons nothing is encoded.
+            let encodes = url[..range.start].contains('?');
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+            let is_kept = match encodes {
+                true => is_canonical(&url[range.clone()]),
+                false => url[range.clone()].bytes().all(is_plain),
+            };
+            if !is_kept {
+                own = vec![Piece { range: start..end, name: Name::Url, filter: None }];
+                break;
+            }
+            own.push(Piece {
+                range: start + range.start..start + range.end,
+                name: Name::Variable(name),
+                filter: encodes.then_some(Filter::Url),
+            });
+        }
+        pieces.append(&mut own);
     }
     pieces
 }

@@ -170,6 +170,9 @@ impl<'a> Search<'a> {
             return self.docker_login(scalar, text);
         }
         for piece in inside::pieces(text, !named) {
+            if piece.range == (0..text.len()) {
+                return self.whole(scalar, bytes);
+            }
             let (place, below, field) = match piece.name {
                 Name::Option(name) => (format!("{} --{name}", self.place()), None, name),
                 Name::Password(Some(variable)) => {

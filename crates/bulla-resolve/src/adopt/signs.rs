@@ -11,7 +11,14 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     if name.is_ascii() && !ends_like_secret(name) {
         return false;
     }
-    let words = words(name);
+    let mut words = words(name);
+    // What names the bytes of a key names the key: `client-key-data` of Kubernetes.
+    if words.last().is_some_and(|word| word == DATA) {
+        words.pop();
+        if words.last().is_none_or(|word| word != "key") {
+            return false;
+        }
+    }
     let Some((last, before)) = words.split_last() else { return false };
     if SECRET_WORDS.contains(&last.as_str()) {
         return true;
@@ -26,7 +33,7 @@ fn ends_like_secret(name: &str) -> bool {
         let end = name.len().checked_sub(word.len()).map(|start| &name[start..]);
         end.is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
     };
-    SECRET_WORDS.iter().any(is_end) || is_end(&"key")
+    SECRET_WORDS.iter().any(is_end) || is_end(&"key") || is_end(&DATA)
 }
 
 /// Whether a value has the shape of a token or a private key.
@@ -35,7 +42,10 @@ pub(crate) fn is_secret_value(value: &str) -> bool {
     if TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix) && long_enough(prefix)) {
         return !value.contains(char::is_whitespace);
     }
-    is_private_key(value) || is_signed_token(value.as_bytes()) || is_entra_secret(value)
+    is_private_key(value)
+        || is_signed_token(value.as_bytes())
+        || is_entra_secret(value)
+        || is_webhook(value)
 }
 
 /// Whether a text has the shape of a secret, so that it should not stand where a name or something
@@ -46,6 +56,32 @@ pub fn looks_secret(text: &str) -> bool {
     let begins_name = TOKEN_PREFIXES.iter().any(|p| is_words(p) && text.starts_with(p));
     let is_name = begins_name && is_words(text);
     (is_secret_value(text) || password_in_url(text).is_some()) && !is_name
+}
+
+/// Whether a value is the URL of a webhook of Slack: whoever knows it can write there.
+pub(super) fn is_webhook(value: &str) -> bool {
+    let Some(path) = value.strip_prefix(WEBHOOKS) else { return false };
+    let key = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let is_key = key.len() >= 8 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+    // Documentation writes XXXX.
+    is_key && path.contains('/') && key.bytes().any(|b| b != key.as_bytes()[0])
+}
+
+/// The passwords in the parameters of a JDBC URL, `jdbc:postgresql://h/d?password=p` or
+/// `jdbc:sqlserver://h;password=p`: their names and where they stand.
+pub(crate) fn passwords_in_jdbc(url: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+    let is_one = url.starts_with(JDBC);
+    let ends = |c: char| matches!(c, '?' | '&' | ';' | '#');
+    let mut at = 0;
+    url.split(ends).skip(1).filter_map(move |parameter| {
+        // The parameters are parts of the URL, in order.
+        at += url[at..].find(ends)? + 1;
+        let (name, value) = parameter.split_once('=')?;
+        let start = at + name.len() + 1;
+        // `sslpassword` is one word.
+        let is_password = name.to_ascii_lowercase().ends_with("password") || is_secret_name(name);
+        (is_one && is_password && is_literal(value)).then_some((name, start..start + value.len()))
+    })
 }
 
 /// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
@@ -96,6 +132,15 @@ pub(super) fn password_in_url(value: &str) -> Option<Range<usize>> {
     let is_one = scheme_is_one && is_literal(password) && !value.contains(char::is_whitespace);
     is_one.then_some(start..start + password.len())
 }
+
+/// What URLs for JDBC begin with.
+pub(crate) const JDBC: &str = "jdbc:";
+
+/// How the URLs of Slack's webhooks begin.
+const WEBHOOKS: &str = "https://hooks.slack.com/";
+
+/// The last word of a name for the bytes of something.
+const DATA: &str = "data";
 
 /// Last words of the names of secrets.
 const SECRET_WORDS: &[&str] = &[
@@ -241,10 +286,34 @@ mod tests {
             "primary_key",
             "public_key",
             "max_tokens",
+            "client-certificate-data",
+            "secret-data",
+            "public-key-data",
             "bypass",
             "compass",
         ] {
             assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn passwords_of_jdbc_urls() {
+        let found = |url: &str| {
+            let found =
+                passwords_in_jdbc(url).map(|(name, range)| format!("{name} {}", &url[range]));
+            found.collect::<Vec<_>>().join(", ")
+        };
+        for (url, passwords) in [
+            (
+                "jdbc:postgresql://h/d?user=u&password=p%20q&sslpassword=s",
+                "password p%20q, sslpassword s",
+            ),
+            ("jdbc:sqlserver://h:1433;databaseName=d;password=p=q;", "password p=q"),
+            ("jdbc:mysql://h/d?password=${PW}&x=y", ""),
+            ("jdbc:mysql://h/d?password=", ""),
+            ("https://h/d?password=p", ""),
+        ] {
+            assert_eq!(found(url), passwords, "{url}");
         }
     }
 
@@ -256,6 +325,7 @@ mod tests {
             "-----BEGIN RSA PRIVATE KEY-----\nAA==\n",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg",
             "abc8Q~abcdefghijklmnopqrstuvwxyz0123.-_~",
+            "https://hooks.slack.com/services/T0AB1CD2E/B0AB1CD2E/abCdefGhijkLmnopqRstuvwx",
         ] {
             assert!(is_secret_value(value), "{value}");
         }
@@ -272,6 +342,9 @@ mod tests {
             "postgres://u:$PW@h",
             "postgres://u:a${PW}@h",
             "postgres://u:@h",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            "https://hooks.slack.com/services/${T}/${B}/${KEY}",
+            "https://hooks.slack.com/",
         ] {
             assert!(!is_secret_value(value) && password_in_url(value).is_none(), "{value}");
         }

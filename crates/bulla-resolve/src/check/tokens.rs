@@ -8,7 +8,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 
 use crate::adopt::signs::{
-    TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, url_length,
+    JDBC, TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, passwords_in_jdbc,
+    url_length,
 };
 use crate::reference::SCHEME;
 
@@ -22,6 +23,8 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
     // The run of a token's letters that was read last, and where the next key ends.
     let mut run = 0..0;
     let mut key_end = 0;
+    // Where the text of the URL ends whose path or parameters were looked at last.
+    let mut url_end = 0;
     for hit in STARTS.find_iter(src) {
         let at = hit.start();
         if at < done {
@@ -63,6 +66,20 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
                     let rest = &src[host_end..];
                     done = host_end + url_length(rest, |at| !goes_on(rest[at]));
                     found.push(start..done);
+                } else if at >= url_end {
+                    // A key in the path, or passwords in the parameters.
+                    let rest = &src[host_end..];
+                    url_end = host_end + length(rest.iter(), goes_on);
+                    let start = match src[..start].ends_with(JDBC.as_bytes()) {
+                        true => start - JDBC.len(),
+                        false => start,
+                    };
+                    let url = std::str::from_utf8(&src[start..url_end]).unwrap_or_default();
+                    let is_one = looks_secret(url) || passwords_in_jdbc(url).next().is_some();
+                    if is_one && !in_reference(src, start) {
+                        done = url_end;
+                        found.push(start..done);
+                    }
                 }
             }
             Some(ENTRA) => {
@@ -200,6 +217,9 @@ mod tests {
             ("://{{bulla://e/p}}", false),
             ("://a", false),
             ("eyJ://", false),
+            ("jdbc:a://", false),
+            ("jdbc:a://h;password=;", false),
+            ("jdbc:a://h;password=p;", true),
             ("x://u@", false),
             ("eyJ.", false),
             ("eyJhbGciOiJIUzI1NiJ9.", true),
@@ -257,6 +277,12 @@ mod tests {
             ("-----BEGIN RSA PRIVATE KEY-----\nghp_abcdefgh12\n-----END", vec![0]),
             ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg y", vec![2]),
             ("a postgres://u:p@h/d and ya29.abcdefgh1", vec![2, 25]),
+            (
+                "# <https://hooks.slack.com/services/T0AB1CD2E/B0AB1CD2E/abCdefGhijkLmnopqRst>",
+                vec![3],
+            ),
+            ("# jdbc:postgresql://h/d?user=u&password=p", vec![2]),
+            ("x=jdbc:sqlserver://h;password=p", vec![2]),
         ] {
             let starts: Vec<_> = find(text.as_bytes()).iter().map(|span| span.start).collect();
             assert_eq!(starts, expected, "{text}");
@@ -270,6 +296,8 @@ mod tests {
             "x-glpat-abcdefgh12",
             "SG. Next sentence",
             "https://h/d postgres://${U}:${P}@h postgres://u@h",
+            "https://h/d?password=p jdbc:postgresql://h/d?password=${P}&user=u",
+            "jdbc:mysql://h/d?password={{bulla://e/p|url}}",
             "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----",
             "eyJhbGciOiJIUzI1NiJ9",
             "how is Q~ used",

@@ -54,7 +54,10 @@ impl Syntax for Dotenv {
             Some(b'\'') => &[Quote::Single, Quote::Double],
             _ => &[Quote::None],
         };
-        check_any(&whole)?;
+        // What has to be quoted is told as that, whatever it is.
+        if !matches!(quotes, [Quote::None]) {
+            check_any(&whole)?;
+        }
         let mut refusal = None;
         // Without quotes Docker reads it, too.
         let rest = around(src, &span).len() - span.len();
@@ -202,22 +205,14 @@ impl Quote {
     fn check(self, value: &[u8]) -> Result<(), Refusal> {
         match self {
             // Escapes and expansions differ from reader to reader.
-            Self::Double if value.iter().any(|b| b"\"\\$`".contains(b)) => Err(Refusal(
-                "holds two of: a single quote; a double quote, `\\`, `$` or backtick; readers of \
-                 this format disagree on how to write that, but shell, dotenv-python and, mostly, \
-                 dotenv-docker and dotenv-node carry it",
-            )),
+            Self::Double if value.iter().any(|b| b"\"\\$`".contains(b)) => Err(DISPUTED),
             // Python's takes a doubled backslash for one, and npm's one at the end for an escape.
             Self::Single
                 if value.contains(&b'\'')
                     || value.ends_with(b"\\")
                     || memmem::find(value, br"\\").is_some() =>
             {
-                Err(Refusal(
-                    "holds a single quote, or a backslash in front of another or at the end; \
-                     readers of this format disagree on how to write that, but shell, \
-                     dotenv-docker and dotenv-python carry it",
-                ))
+                Err(DISPUTED)
             }
             Self::None => check_unquoted(value),
             Self::Double | Self::Single => Ok(()),
@@ -225,26 +220,22 @@ impl Quote {
     }
 }
 
+/// What readers of this format disagree on; which of it a value holds is not told.
+const DISPUTED: Refusal = Refusal(
+    "holds `${`, a control character or what is no text in UTF-8, or two of: a single quote, or a \
+     backslash in front of another or at the end; a double quote, `\\`, `$` or backtick; readers of this \
+     format disagree on how to write that, but shell carries all of it but NUL",
+);
+
 /// What no quotes can help.
 fn check_any(value: &Draft) -> Result<(), Refusal> {
     let value = value.bytes();
-    if systemd::text(value).is_none() {
-        return Err(Refusal(
-            "is not UTF-8 or holds what Unicode says is no character, which systemd refuses",
-        ));
-    }
-    // Python's expands it in any quotes.
-    if memmem::find(value, b"${").is_some() {
-        return Err(Refusal(
-            "holds `${`, which some readers of this format expand in any quotes; shell, \
-             dotenv-docker and dotenv-node carry it",
-        ));
-    }
-    match value.iter().find(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n')) {
-        None => Ok(()),
-        Some(0) => Err(Refusal("holds a NUL, which no environment can carry")),
-        Some(_) => Err(Refusal("holds a control character, which readers of this format alter")),
-    }
+    let is_control = |b: &u8| b.is_ascii_control() && !matches!(b, b'\t' | b'\n');
+    // systemd refuses what is no text, and Python's expands `${` in any quotes.
+    let is_disputed = systemd::text(value).is_none()
+        || memmem::find(value, b"${").is_some()
+        || value.iter().any(is_control);
+    if is_disputed { Err(DISPUTED) } else { Ok(()) }
 }
 
 pub(super) fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
@@ -256,7 +247,7 @@ pub(super) fn check_unquoted(value: &[u8]) -> Result<(), Refusal> {
     if path || !value.iter().all(plain) {
         return Err(Refusal(
             "has to be quoted here, but then Docker's --env-file would read the quotes too; \
-             dotenv-docker carries all but line ends, or write the quotes in the template",
+             dotenv-docker carries most of it, or write the quotes in the template",
         ));
     }
     Ok(())

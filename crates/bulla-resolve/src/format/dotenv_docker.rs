@@ -53,16 +53,13 @@ impl Syntax for DotenvDocker {
 /// Docker stops at lines of 64 KiB.
 pub(super) const MAX_LINE: usize = 65_000;
 
+/// What nothing in this format can stand for; which of it a value holds is not told.
+const LOST: Refusal = Refusal(
+    "holds a line end or a NUL, ends with a carriage return, or is not UTF-8, and nothing in this format \
+     can stand for any of these",
+);
+
 fn check(value: &[u8]) -> Result<(), Refusal> {
-    if std::str::from_utf8(value).is_err() {
-        return Err(Refusal("is not UTF-8, which docker refuses"));
-    }
-    match value.iter().find(|b| matches!(b, 0 | b'\n')) {
-        None if value.ends_with(b"\r") => Err(Refusal(
-            "ends with a carriage return, which docker takes for a part of the line end",
-        )),
-        None => Ok(()),
-        Some(0) => Err(Refusal("holds a NUL, which no environment can carry")),
-        Some(_) => Err(Refusal("holds a line end, which nothing in this format can stand for")),
-    }
+    let is_lost = value.iter().any(|b| matches!(b, 0 | b'\n')) || value.ends_with(b"\r");
+    if is_lost || std::str::from_utf8(value).is_err() { Err(LOST) } else { Ok(()) }
 }

@@ -35,12 +35,7 @@ impl Syntax for DotenvNode {
             // Nothing, without quotes, could stand anywhere between blanks.
             _ if own.is_none() && is_plain(value) && !value.is_empty() => None,
             Some(quote) => Some(quote),
-            None => {
-                return Err(Refusal(
-                    "holds all three quotes, or two and `\\n` or `\\r`; no reader of this format \
-                     knows how to write that",
-                ));
-            }
+            None => return Err(LOST),
         };
         out.bytes.push(quote.as_slice());
         content.parts.iter().for_each(|&part| out.copy(part));
@@ -100,18 +95,13 @@ fn is_plain(value: &[u8]) -> bool {
         && !value.iter().any(|&b| b == b'#' || (b.is_ascii_control() && b != b'\t'))
 }
 
+/// What readers of this format alter or nobody knows how to write; which of it a value holds is not told.
+const LOST: Refusal = Refusal(
+    "holds a NUL, a carriage return or what is not UTF-8, ends with a backslash, or holds all three \
+     quotes, or two and `\\n` or `\\r`, which readers of this format alter or nothing stands for",
+);
+
 fn check(value: &[u8]) -> Result<(), Refusal> {
-    if std::str::from_utf8(value).is_err() {
-        return Err(Refusal("is not UTF-8, which node would alter"));
-    }
-    if value.contains(&0) {
-        return Err(Refusal("holds a NUL, which no environment can carry"));
-    }
-    if value.contains(&b'\r') {
-        return Err(Refusal("holds a carriage return, which readers of this format alter"));
-    }
-    if value.ends_with(b"\\") {
-        return Err(Refusal("ends with a backslash, which npm's dotenv takes for an escape"));
-    }
-    Ok(())
+    let is_lost = value.iter().any(|b| matches!(b, 0 | b'\r')) || value.ends_with(b"\\");
+    if is_lost || std::str::from_utf8(value).is_err() { Err(LOST) } else { Ok(()) }
 }

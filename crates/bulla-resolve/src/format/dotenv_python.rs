@@ -105,24 +105,14 @@ fn unescaped(raw: &[u8], quote: u8) -> Text {
     if memmem::find(&out, b"${").is_some() { Text::Opaque } else { Text::Decoded(out) }
 }
 
+/// What Python's dotenv refuses or alters; which of it a value holds is not told.
+const LOST: Refusal = Refusal(
+    "holds `${`, a NUL or what is not UTF-8, or ends with a backslash, which Python's dotenv expands, \
+     refuses or takes for an escape; shell carries all of it but NUL",
+);
+
 fn check(value: &[u8]) -> Result<(), Refusal> {
-    if std::str::from_utf8(value).is_err() {
-        return Err(Refusal("is not UTF-8, which Python's dotenv refuses"));
-    }
-    if value.contains(&0) {
-        return Err(Refusal("holds a NUL, which no environment can carry"));
-    }
-    if value.ends_with(b"\\") {
-        return Err(Refusal(
-            "ends with a backslash, behind which Python's dotenv does not always see the quote \
-             close; shell and dotenv-docker carry it",
-        ));
-    }
-    if memmem::find(value, b"${").is_some() {
-        return Err(Refusal(
-            "holds `${`, which Python's dotenv expands in any quotes; shell, dotenv-docker and \
-             dotenv-node carry it",
-        ));
-    }
-    Ok(())
+    let is_lost =
+        value.contains(&0) || value.ends_with(b"\\") || memmem::find(value, b"${").is_some();
+    if is_lost || std::str::from_utf8(value).is_err() { Err(LOST) } else { Ok(()) }
 }

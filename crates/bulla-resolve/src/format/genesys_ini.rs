@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::lines::{is_blank, lines, trimmed, verbatim};
+use super::lines::{has_lone_return, is_blank, lines, opaque, trimmed, verbatim};
 use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax};
 
 pub(super) struct GenesysIni;
@@ -21,6 +21,8 @@ impl Syntax for GenesysIni {
             let content = trimmed(src, line.clone());
             let text = &src[content.clone()];
             match text.first() {
+                // Who ends lines at a lone carriage return sees an option behind it.
+                Some(b'#' | b';') if has_lone_return(text) => found(opaque(content, in_section)),
                 None | Some(b'#' | b';') => {}
                 Some(b'[') if text.ends_with(b"]") => {
                     in_section = 1;
@@ -66,15 +68,13 @@ pub(super) fn claims(src: &[u8]) -> bool {
     })
 }
 
+/// What this form cannot carry; which of it a value holds is not told.
+const OTHER: Refusal = Refusal(
+    "holds a character other than A-Z a-z 0-9 / . _ ~ + -, and how this form writes such a character is \
+     not documented; the XML form carries it, unless it is a control character",
+);
+
 fn check(value: &[u8]) -> Result<(), Refusal> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._~+-".contains(b);
-    match value.iter().find(|b| !plain(b)) {
-        None => Ok(()),
-        Some(b'\n' | b'\r') => Err(Refusal("holds a line break, which this form cannot carry")),
-        Some(0) => Err(Refusal("holds a NUL, which no text file can carry")),
-        Some(_) => Err(Refusal(
-            "holds a character other than A-Z a-z 0-9 / . _ ~ + -, and how this form writes such a \
-             character is not documented; the XML form carries it",
-        )),
-    }
+    if value.iter().all(plain) { Ok(()) } else { Err(OTHER) }
 }

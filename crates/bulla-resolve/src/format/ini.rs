@@ -12,6 +12,7 @@ use super::ini_mysql::MAX_LINE;
 use super::lines::{around, has_lone_return, is_blank, lines, opaque, trimmed, verbatim};
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+use crate::expression;
 
 pub(super) struct Ini;
 
@@ -108,50 +109,35 @@ impl Syntax for Ini {
         content.parts.iter().for_each(|&part| out.copy(part));
         Ok(())
     }
+
+    fn may_hide(&self, src: &[u8]) -> bool {
+        // git and systemd put the pieces of a word together.
+        expression::is_in_pieces(src)
+    }
 }
+
+/// What some reader of this format takes for something else; which of it a value holds is not told.
+const DISPUTED: Refusal = Refusal(
+    "holds a quote, `\\`, `#`, `;`, `$`, `%`, a line end or other control character, U+2028, U+2029, U+FEFF \
+     or what is no text in UTF-8, or has white space at an end, and readers of this format disagree on \
+     these; ini-git and ini-mysql carry all of it but NUL, ini-python and systemd most",
+);
+
+/// Some readers expand `%` and `$`. U+2028 and U+2029 end lines for npm's ini, U+FEFF is white space to
+/// JavaScript.
+const DISPUTED_SIGNS: [char; 10] =
+    ['"', '\'', '\\', '#', ';', '$', '%', '\u{2028}', '\u{2029}', '\u{feff}'];
 
 /// Whether all readers take `value` for just that value.
 fn check(value: &[u8]) -> Result<(), Refusal> {
-    let text = std::str::from_utf8(value)
-        .map_err(|_| Refusal("is not UTF-8; ini-git and ini-mysql carry every byte but NUL"))?;
-    if let Some(c) = text.chars().find(|c| c.is_ascii_control()) {
-        return Err(Refusal(match c {
-            '\0' => "holds a NUL, which no text file can carry",
-            '\n' => {
-                "holds a line end, which readers of this format write differently; ini-git, \
-                 ini-mysql and, between its lines, ini-python carry it"
-            }
-            _ => "holds a control character; ini-git and ini-mysql carry it",
-        }));
-    }
-    // The former two end lines for npm's ini, the third is white space to JavaScript.
-    if text.contains(['\u{2028}', '\u{2029}', '\u{feff}']) || systemd::text(value).is_none() {
-        return Err(Refusal(
-            "holds a character that readers of this format take for a line end, white space or \
-             none at all; ini-python, ini-git and ini-mysql carry it",
-        ));
-    }
-    if text.contains('%') {
-        return Err(Refusal(
-            "holds `%`, which some readers of this format expand; ini-python, ini-python-raw, \
-             ini-git, ini-mysql and, in Environment and Exec settings, systemd carry it",
-        ));
-    }
-    if text.contains(['"', '\'', '\\', '#', ';', '$']) {
-        return Err(Refusal(
-            "holds a quote, `\\`, `#`, `;` or `$`, on which readers of this format disagree; \
-             ini-python, ini-git, ini-mysql and, in Environment and Exec settings, systemd carry it",
-        ));
+    let text = std::str::from_utf8(value).map_err(|_| DISPUTED)?;
+    let disputed = |c: char| c.is_ascii_control() || DISPUTED_SIGNS.contains(&c);
+    if text.contains(disputed) || systemd::text(value).is_none() {
+        return Err(DISPUTED);
     }
     // MySQL takes the last byte of some characters for a blank of Latin-1.
-    if text.trim() != text
+    let is_trimmed = text.trim() != text
         || value.first().is_some_and(|&b| is_blank(b))
-        || value.ends_with(b"\xa0")
-    {
-        return Err(Refusal(
-            "begins or ends with white space, or what a reader takes for it; ini-git and ini-mysql \
-             carry it in quotes",
-        ));
-    }
-    Ok(())
+        || value.ends_with(b"\xa0");
+    if is_trimmed { Err(DISPUTED) } else { Ok(()) }
 }

@@ -171,35 +171,24 @@ impl Scan<'_> {
     }
 }
 
+/// What Python strips, or takes for a line end or a comment; which of it a value holds is not told.
+const LOST: Refusal = Refusal(
+    "holds a NUL, a carriage return or what is not UTF-8, has white space or a line end at its end or at \
+     that of a line, or a line that begins with `#` or `;`, which Python would lose; ini-git and \
+     ini-mysql carry all of it but NUL",
+);
+
 fn check(value: &[u8]) -> Result<(), Refusal> {
-    let text = std::str::from_utf8(value)
-        .map_err(|_| Refusal("is not UTF-8; ini-git and ini-mysql carry every byte but NUL"))?;
-    if text.contains('\0') {
-        return Err(Refusal("holds a NUL, which no text file can carry"));
-    }
-    if text.contains('\r') {
-        return Err(Refusal(
-            "holds a carriage return, which Python reads as a line end; ini-git and ini-mysql carry it",
-        ));
-    }
-    if text.ends_with('\n') {
-        return Err(Refusal(
-            "ends with a line end, which Python strips; ini-git and ini-mysql carry it",
-        ));
-    }
-    for (number, line) in text.split('\n').enumerate() {
-        if stripped(line, 0..line.len()) != (0..line.len()) {
-            return Err(Refusal(
-                "has white space at the beginning or end of a line, which Python strips; ini-git \
-                 and ini-mysql carry it",
-            ));
-        }
-        if number > 0 && line.starts_with(['#', ';']) {
-            return Err(Refusal(
-                "has a line that begins with `#` or `;`, which Python reads as a comment; ini-git \
-                 and ini-mysql carry it",
-            ));
-        }
+    let text = std::str::from_utf8(value).map_err(|_| LOST)?;
+    let is_lost = |(number, line): (usize, &str)| {
+        stripped(line, 0..line.len()) != (0..line.len())
+            || (number > 0 && line.starts_with(['#', ';']))
+    };
+    if text.contains(['\0', '\r'])
+        || text.ends_with('\n')
+        || text.split('\n').enumerate().any(is_lost)
+    {
+        return Err(LOST);
     }
     Ok(())
 }

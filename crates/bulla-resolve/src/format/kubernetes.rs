@@ -1,7 +1,8 @@
-//! The `data` of Kubernetes Secrets, which is read through base64.
+//! The `data` of Kubernetes Secrets and the `binaryData` of ConfigMaps, which are read through base64.
 //!
 //! A Secret is an object of kind `Secret` and version `v1`, wherever in a YAML or JSON file it stands:
-//! as a document, in a list, or inside of another object that carries it along.
+//! as a document, in a list, or inside of another object that carries it along. What stands in a
+//! `SecretList` needs no kind of its own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,6 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use super::{Malformed, Role, Scalar};
-use crate::expression;
 
 /// What a file is made of.
 pub(super) enum Node {
@@ -45,25 +45,10 @@ pub(super) fn scan(
     })
 }
 
-/// Whether line ends in the data of a Secret could hide a reference from a search in `src`.
-pub(super) fn may_hide(src: &[u8]) -> bool {
-    may_hold_secret(src) && {
-        let mut joined = Zeroizing::new(Vec::with_capacity(src.len()));
-        let mut rest = src.iter().peekable();
-        while let Some(&byte) = rest.next() {
-            match byte {
-                b'\\' if rest.next_if(|next| b"nr".contains(next)).is_some() => {}
-                byte if byte.is_ascii_whitespace() => {}
-                byte => joined.push(byte),
-            }
-        }
-        expression::has_hits(&joined)
-    }
-}
-
-/// Whether it is worth while to look for Secrets in a file.
+/// Whether it is worth while to look for data in base64 in a file.
 pub(super) fn may_hold_secret(src: &[u8]) -> bool {
-    memmem::find(src, b"apiVersion").is_some() && memmem::find(src, b"Secret").is_some()
+    memmem::find(src, b"apiVersion").is_some()
+        && [&b"Secret"[..], b"binaryData"].iter().any(|sign| memmem::find(src, sign).is_some())
 }
 
 /// What stands in base64 in `text`; line ends do not count.
@@ -88,18 +73,34 @@ struct Secrets {
 struct Object {
     /// What the key says that was read last.
     name: Name,
-    is_secret: bool,
+    kind: Kind,
     is_v1: bool,
-    /// Whether it is the data of the object around it.
-    is_data: bool,
-    /// The numbers of the scalars in its data, or in itself if it is data.
+    /// What it is to the object around it.
+    is: Name,
+    /// The numbers of the scalars in its `data`, or in itself if it is that.
     data: Vec<usize>,
+    /// The same of its `binaryData`.
+    binary: Vec<usize>,
+    /// The numbers of the scalars in the `data` of its items that say no kind.
+    unsaid: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Kind {
+    ConfigMap,
+    Other,
+    Secret,
+    SecretList,
+    #[default]
+    Unsaid,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum Name {
     ApiVersion,
+    BinaryData,
     Data,
+    Items,
     Kind,
     #[default]
     Other,
@@ -109,19 +110,10 @@ impl Secrets {
     fn observe(&mut self, src: &[u8], node: &Node) {
         match node {
             Node::Open => {
-                let is_data = self.open.last().is_some_and(|around| around.name == Name::Data);
-                self.open.push(Object { is_data, ..Object::default() });
+                let is = self.open.last().map_or(Name::Other, |around| around.name);
+                self.open.push(Object { is, ..Object::default() });
             }
-            Node::Close => {
-                let Some(mut object) = self.open.pop() else { return };
-                if object.is_data {
-                    if let Some(around) = self.open.last_mut() {
-                        around.data.append(&mut object.data);
-                    }
-                } else if object.is_secret && object.is_v1 {
-                    self.encoded.append(&mut object.data);
-                }
-            }
+            Node::Close => self.close(),
             Node::Scalar(scalar) => {
                 let number = self.scalars;
                 self.scalars += 1;
@@ -130,7 +122,9 @@ impl Secrets {
                 if scalar.role == Role::Key {
                     object.name = match text {
                         b"apiVersion" => Name::ApiVersion,
+                        b"binaryData" => Name::BinaryData,
                         b"data" => Name::Data,
+                        b"items" => Name::Items,
                         b"kind" => Name::Kind,
                         _ => Name::Other,
                     };
@@ -138,13 +132,46 @@ impl Secrets {
                 }
                 match std::mem::take(&mut object.name) {
                     Name::ApiVersion => object.is_v1 = text == b"v1",
-                    Name::Kind => object.is_secret = text == b"Secret",
-                    Name::Data | Name::Other => {}
+                    Name::Kind => {
+                        object.kind = match text {
+                            b"ConfigMap" => Kind::ConfigMap,
+                            b"Secret" => Kind::Secret,
+                            b"SecretList" => Kind::SecretList,
+                            _ => Kind::Other,
+                        }
+                    }
+                    _ => {}
                 }
-                if object.is_data {
-                    object.data.push(number);
+                match object.is {
+                    Name::BinaryData => object.binary.push(number),
+                    Name::Data => object.data.push(number),
+                    _ => {}
                 }
             }
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(mut object) = self.open.pop() else { return };
+        if let Some(around) = self.open.last_mut() {
+            match object.is {
+                Name::BinaryData => return around.binary.append(&mut object.binary),
+                Name::Data => return around.data.append(&mut object.data),
+                Name::Items => return around.unsaid.append(&mut object.unsaid),
+                _ if around.is == Name::Items && object.kind == Kind::Unsaid => {
+                    return around.unsaid.append(&mut object.data);
+                }
+                _ => {}
+            }
+        }
+        let encoded = match object.kind {
+            Kind::ConfigMap => &mut object.binary,
+            Kind::Secret => &mut object.data,
+            Kind::SecretList => &mut object.unsaid,
+            Kind::Other | Kind::Unsaid => return,
+        };
+        if object.is_v1 {
+            self.encoded.append(encoded);
         }
     }
 }

@@ -186,37 +186,39 @@ impl Setting {
         if self == Self::Credential {
             return Ok(());
         }
-        let text = text(value).ok_or(Refusal(
-            "is not UTF-8 or holds what Unicode says is no character; only SetCredential= carries it",
-        ))?;
-        if text.contains('\0') {
-            return Err(Refusal("holds a NUL, which here only SetCredential= carries"));
-        }
-        match self {
+        let lost = self.lost();
+        let text = text(value).filter(|text| !text.contains('\0')).ok_or(lost)?;
+        let is_trimmed = || value != text.trim_matches([' ', '\t']).as_bytes();
+        let is_lost = match self {
             Self::Environment | Self::Exec { .. } if value.len() > MAX_ITEM => {
-                Err(Refusal("is longer than a variable or argument can be"))
+                return Err(Refusal("is longer than a variable or argument can be"));
             }
-            Self::Other | Self::Text if text.contains(|c: char| c.is_ascii_control()) => {
-                Err(Refusal(
-                    "holds a control character, which in this setting nothing can stand for; \
-                     Environment=, SetCredential= and the arguments of Exec lines carry it",
-                ))
+            Self::Other | Self::Text => {
+                text.contains(|c: char| c.is_ascii_control())
+                    || is_trimmed()
+                    || (self == Self::Other && text.contains(['"', '\'', '\\', '%']))
+                    || (self == Self::Text && text.ends_with('\\'))
             }
-            Self::Other | Self::Text if value != text.trim_matches([' ', '\t']).as_bytes() => {
-                Err(Refusal(
-                    "begins or ends with a blank, which this setting would lose; Environment=, \
-                     SetCredential= and the arguments of Exec lines carry it",
-                ))
+            _ => false,
+        };
+        if is_lost { Err(lost) } else { Ok(()) }
+    }
+
+    /// What a setting cannot carry; which of it a value holds is not told.
+    fn lost(self) -> Refusal {
+        Refusal(match self {
+            Self::Other => {
+                "holds a quote, `\\`, `%`, a control character or what is no text in UTF-8, or begins or \
+                 ends with a blank, which settings lose or read differently; SetCredential= carries it, \
+                 and all but NUL and what is no text Environment= and the arguments of Exec lines"
             }
-            Self::Other if text.contains(['"', '\'', '\\', '%']) => Err(Refusal(
-                "holds a quote, `\\` or `%`, on which settings differ; Environment=, SetCredential= \
-                 and the arguments of Exec lines carry it",
-            )),
-            Self::Text if text.ends_with('\\') => {
-                Err(Refusal("ends with a backslash, which would join the next line to it"))
+            Self::Text => {
+                "holds a control character or what is no text in UTF-8, begins or ends with a blank, or \
+                 ends with a backslash, which this setting would lose; SetCredential= carries it, and \
+                 all but NUL and what is no text Environment= and the arguments of Exec lines"
             }
-            _ => Ok(()),
-        }
+            _ => "holds a NUL or what is no text in UTF-8, which here only SetCredential= carries",
+        })
     }
 
     /// Writes a byte between quotes or without; `last` says whether it is the last.

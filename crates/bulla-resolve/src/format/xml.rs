@@ -347,12 +347,12 @@ impl Place {
 
 fn write(part: Part<'_>, place: Place, ascii: bool, out: &mut Output) -> Result<(), Refusal> {
     out.part(part, |bytes, out| {
-        let text = std::str::from_utf8(bytes).map_err(|_| Refusal("is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| place.lost())?;
         for c in text.chars() {
             let forbidden = matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}'
                 | '\u{fffe}' | '\u{ffff}');
             if forbidden {
-                return Err(Refusal("holds a control character that XML 1.0 cannot carry"));
+                return Err(place.lost());
             }
             let numbered = (ascii && !c.is_ascii())
                 // Read as other characters by XML 1.1.
@@ -361,7 +361,7 @@ fn write(part: Part<'_>, place: Place, ascii: bool, out: &mut Output) -> Result<
                 || (matches!(c, '\n' | '\t') && matches!(place, Place::Attribute(_)));
             match (place, c) {
                 (Place::CharacterData, _) if numbered => {
-                    return Err(Refusal("holds a character that a CDATA section would alter"));
+                    return Err(place.lost());
                 }
                 (Place::CharacterData, _) => push(c, out),
                 (_, '&') => out.push(b"&amp;"),
@@ -379,13 +379,28 @@ fn write(part: Part<'_>, place: Place, ascii: bool, out: &mut Output) -> Result<
     })
 }
 
+impl Place {
+    /// What it cannot carry; which of it a value holds is not told.
+    fn lost(self) -> Refusal {
+        Refusal(match self {
+            Self::CharacterData => {
+                "holds `]]>`, a control character, another that the section would alter or what is not \
+                 UTF-8, which a CDATA section cannot carry; text without one carries all that XML does"
+            }
+            _ => {
+                "holds a control character, U+FFFE, U+FFFF or what is not UTF-8, which XML 1.0 cannot carry"
+            }
+        })
+    }
+}
+
 fn push(c: char, out: &mut Draft) {
     out.push(c.encode_utf8(&mut *Zeroizing::new([0; 4])).as_bytes());
 }
 
 fn check_character_data(content: &Draft) -> Result<(), Refusal> {
     match memmem::find(content.bytes(), b"]]>") {
-        Some(_) => Err(Refusal("holds `]]>`, which ends a CDATA section")),
+        Some(_) => Err(Place::CharacterData.lost()),
         None => Ok(()),
     }
 }

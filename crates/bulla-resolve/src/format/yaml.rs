@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::kubernetes::{self, Node};
 use super::lines::opaque;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
-use crate::expression::UNQUOTED;
+use crate::expression::{self, UNQUOTED};
 use crate::problem::Rule;
 use crate::reference::SCHEME;
 
@@ -53,6 +53,11 @@ impl Syntax for Yaml {
             if at >= done && (before == 0 || spans[before - 1].end <= at) {
                 let length = memchr::memchr(b'\n', &src[at..]).unwrap_or(src.len() - at);
                 done = at + length;
+                let hidden = &text[at - bom..done - bom];
+                // A quote in it may go on, and an escape in it hide a reference.
+                if !expression::has_hits(hidden.as_bytes()) && !is_comment(hidden) {
+                    return Err(Malformed { at, rule: Rule::Malformed, what: HIDDEN });
+                }
                 found(opaque(at..done, 0));
             }
         }
@@ -73,14 +78,37 @@ impl Syntax for Yaml {
         // A letter of the scheme by its number, or a line break in the midst of it.
         memmem::find_iter(src, b"\\")
             .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
-            || kubernetes::may_hide(src)
     }
 }
 
-/// Where characters stand that end a line in YAML 1.1 and not in 1.2.
+/// Whether Helm, or another tool with Go's templates, is to make YAML of `text`.
+fn is_go_template(text: &str) -> bool {
+    let is_action = |rest: &str| {
+        let rest = rest.trim_start_matches(['-', ' ']);
+        let words =
+            [".Chart", ".Release", ".Values", "else", "end", "if ", "include ", "range ", "with "];
+        words.iter().any(|word| rest.starts_with(word))
+    };
+    text.match_indices("{{").any(|(at, open)| is_action(&text[at + open.len()..]))
+}
+
+/// What is wrong with text behind a break in a comment.
+const HIDDEN: &str = "this comment holds U+0085, U+2028 or U+2029, which ends it in YAML 1.1, and what \
+                      stands behind is no comment there; take the character out";
+
+/// What ends a line in YAML 1.1 and not in 1.2.
+const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Where one of [`BREAKS`] stands.
 fn breaks(text: &str) -> impl Iterator<Item = usize> {
     let rest = if text.is_ascii() { "" } else { text };
-    rest.match_indices(['\u{85}', '\u{2028}', '\u{2029}']).map(|(at, _)| at)
+    rest.match_indices(BREAKS).map(|(at, _)| at)
+}
+
+/// Whether all lines that YAML 1.1 sees in `text` are blank or comments.
+fn is_comment(text: &str) -> bool {
+    let lines = text.split(BREAKS).map(|line| line.trim_matches(BLANKS));
+    lines.into_iter().all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 /// Goes through the nodes of a file that begins with `bom` bytes before `text`. `anchored` is the role of
@@ -102,6 +130,9 @@ fn walk(
                 Some(braces) => (braces, UNQUOTED),
                 None if error.info() == "recursion limit exceeded" => {
                     (at, "the file nests deeper than can be read here")
+                }
+                None if is_go_template(text) => {
+                    (at, "the file is no YAML here, but a template of Helm or the like")
                 }
                 None => (at, "the file is no YAML here"),
             };

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
-use super::walk::{Made, walk};
+use super::walk::{Made, is_open, walk};
 use super::{Reason, Target, WriteError};
 
 /// The device and number of a file.
@@ -38,12 +38,12 @@ impl Folder {
         let (fd, path) = walk(path, target, make)?;
         let stat = rustix::fs::fstat(&fd)
             .map_err(|error| WriteError::io(target, "look at the folder of", error))?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
+        if is_open(&stat) {
             let reason = Reason::FolderOpen;
             return Err(WriteError::Refused { path: target.to_owned(), reason });
         }
-        Ok(Self { fd, id: id(&stat), path, gives_group: mode.contains(Mode::SGID) })
+        let gives_group = Mode::from_raw_mode(stat.st_mode).contains(Mode::SGID);
+        Ok(Self { fd, id: id(&stat), path, gives_group })
     }
 
     /// What lies there under `name`, if anything does. Links are not followed.

@@ -17,6 +17,7 @@ use super::{Owner, Reason, Target, WriteError};
 /// links, too. What is missing is made for `make`, if that is given.
 ///
 /// Symbolic links are followed if they belong to root or to us: who made another could lead us anywhere.
+/// So could everyone who may rename what lies in a folder on the way.
 pub(super) fn walk(
     path: &Path,
     target: &Path,
@@ -36,6 +37,9 @@ pub(super) fn walk(
     let mut rest = parts(path);
     let mut turns = 0;
     while let Some(name) = rest.pop() {
+        if is_open(&rustix::fs::fstat(&folder).map_err(failed)?) {
+            return Err(refused(target, Reason::WayOpen));
+        }
         match enter(&folder, &name) {
             Ok(next) => {
                 folder = next;
@@ -205,6 +209,12 @@ fn read_link(folder: &OwnedFd, name: &OsStr) -> Result<(u32, OsString), Errno> {
         return Err(Errno::LOOP);
     }
     Ok((stat.st_uid, OsString::from_vec(text.into_bytes())))
+}
+
+/// Whether everyone can rename and replace what lies in a folder.
+pub(super) fn is_open(folder: &Stat) -> bool {
+    let mode = Mode::from_raw_mode(folder.st_mode);
+    mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX)
 }
 
 fn is_private(stat: &Stat) -> bool {

@@ -103,6 +103,28 @@ fn a_folder_that_everyone_can_write_is_refused_unless_sticky() {
 }
 
 #[test]
+fn a_folder_that_everyone_can_write_is_refused_anywhere_on_the_way() {
+    let folder = Folder::new();
+    let open = folder.path("open");
+    fs::create_dir_all(open.join("own/deeper")).unwrap();
+    symlink(open.join("own"), folder.path("link")).unwrap();
+    let contents = Secret::copied_from(b"x");
+    for (mode, is_refused) in [(0o777, true), (0o1777, false), (0o775, false)] {
+        fs::set_permissions(&open, Permissions::from_mode(mode)).unwrap();
+        for way in ["open/own/x", "open/own/deeper/x", "open/new/x", "link/x", "open/../x"] {
+            let path = folder.path(way);
+            let target = Target { path: &path, contents: &contents, mode: None, owner: None };
+            let written = write_all(&[target], &[]);
+            let way_open = written.as_ref().is_err_and(|errors| {
+                matches!(&errors[..], [WriteError::Refused { reason: Reason::WayOpen, .. }])
+            });
+            assert_eq!(way_open, is_refused, "{way} with {mode:o}: {written:?}");
+            assert_eq!(written.is_err(), is_refused, "{way} with {mode:o}");
+        }
+    }
+}
+
+#[test]
 fn a_foreign_file_is_refused() {
     let folder = Folder::new();
     fs::write(folder.path("x"), "old").unwrap();

@@ -45,6 +45,65 @@ fn secrets_that_readers_disagree_on_are_found_by_all() {
     }
 }
 
+/// Values that are left alone, with `@` for a reference or a secret, and the cause that is told.
+const CAUSES: &[(Format, &str, &str)] = &[
+    (Format::Dotenv, "PASSWORD=@ # c\n", "to some, a comment begins behind the space on its line"),
+    (
+        Format::Ini,
+        "[a]\npassword = @ ; c\n",
+        "to some, a comment begins behind the space on its line",
+    ),
+    (Format::Dotenv, "PASSWORD=\"@ \\\"$x\"\n", "some expand `$` or a backtick in it"),
+    (Format::Dotenv, "PASSWORD=\"@ \\\"`x`\"\n", "some expand `$` or a backtick in it"),
+    (Format::DotenvNode, "PASSWORD=\"@ $x \\r\"\n", "or that cannot be decoded here"),
+    (Format::DotenvPython, "PASSWORD=\"@ ${x}\"\n", "Python's dotenv expands `${` in it"),
+    (Format::Shell, "PASSWORD=\"@ $x\"\n", "a shell expands `$` or the backtick in it"),
+    (Format::Dotenv, "PASSWORD=\"@ \\\\x\"\n", "to some, the backslash is an escape"),
+    (Format::Ini, "[a]\npassword = @\\x\n", "to some, the backslash is an escape"),
+    (Format::Ini, "[a]\npassword = \"@\"\n", "to some, the quotes are a part of it"),
+    (
+        Format::Properties,
+        "password=@\u{e9}\n",
+        "some read what is not ASCII as Latin-1, and some as UTF-8",
+    ),
+    (
+        Format::Systemd,
+        "[Service]\nEnvironment=\"PASSWORD=@ %h\"\n",
+        "`%` begins a specifier; the letter is `%%`",
+    ),
+    (
+        Format::Toml,
+        "password = \"\"\"\r\n@\r\n\"\"\"\r\n",
+        "some turn its line ends, CR LF, into LF",
+    ),
+    (Format::Yaml, "password: !!binary '@'\n", "or that cannot be decoded here"),
+];
+
+#[test]
+fn why_a_value_is_left_alone_is_told_of_references_and_of_secrets() {
+    let mut failed = String::new();
+    for &(format, src, cause) in CAUSES {
+        let template = src.replace('@', "{{bulla://a/b}}");
+        let template = Template::parse("x", template.into_bytes(), Some(format));
+        let told: Vec<_> = template.problems().iter().map(|problem| &*problem.what).collect();
+        if !told.iter().any(|what| what.ends_with(cause)) {
+            failed += &format!("{src}{told:?}\n");
+        }
+        let Ok(adoption) =
+            Adoption::find("x", src.replace('@', "hunter2").as_bytes(), Some(format))
+        else {
+            panic!("it follows its format: {src}");
+        };
+        // Of a secret, the same is said in other words where the cause is not known.
+        let cause = cause.strip_prefix("or that").map_or(cause, |_| "or it cannot be decoded here");
+        let left: Vec<_> = adoption.left.iter().map(|left| &*left.problem.what).collect();
+        if !left.iter().any(|what| what.ends_with(cause)) {
+            failed += &format!("{src}{left:?}\n");
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
 #[test]
 fn what_does_not_follow_its_format_is_not_shown() {
     let src = b"{\"password\": \"hunter2\", \"unclosed\": [".to_vec();

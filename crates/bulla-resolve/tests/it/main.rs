@@ -35,3 +35,5 @@ mod readers_shell;
 mod readers_systemd;
 /// XML, judged likewise.
 mod readers_xml;
+/// What is told of a value that cannot be placed.
+mod refusals;

@@ -2,9 +2,12 @@
 
 use bulla_resolve::{Problem, Rule};
 
+use crate::cmd::render::{RENDER_THE_CHART, is_chart};
+
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
     match (problem.rule, problem.nearest.as_slice()) {
+        (Rule::Malformed, _) if is_chart(problem) => RENDER_THE_CHART.to_owned(),
         (rule, []) => of_rule(rule).to_owned(),
         (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
             format!("paste: {}", lines.join("\n"))

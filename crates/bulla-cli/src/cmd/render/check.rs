@@ -210,11 +210,28 @@ impl Check {
 
 pub(crate) fn command(text: &str) -> Result<Check, &'static str> {
     let words = shlex::split(text).ok_or("its quotes do not match")?;
-    if words.iter().skip(1).any(|word| word.contains("{}") || word.contains("{dir}")) {
+    let mut holders = words.iter().skip(1).filter(|word| holds_a_path(word)).peekable();
+    if holders.peek().is_none() {
+        return Err("nothing in it stands for the rendering; write {} or {dir}");
+    }
+    if holders.all(|word| is_plain(word)) {
         Ok(Check(words))
     } else {
-        Err("nothing in it stands for the rendering; write {} or {dir}")
+        Err(
+            "a script would run what the name of a file says; write {} and {dir} behind it, as in sh -c 'SCRIPT \"$1\"' sh {}",
+        )
     }
+}
+
+fn holds_a_path(word: &str) -> bool {
+    word.contains("{}") || word.contains("{dir}")
+}
+
+/// Whether a word around a path is nothing that a shell would take for more, such as `--file={}`. Who
+/// may add a template names a file, and must not write a piece of a script by it.
+fn is_plain(word: &str) -> bool {
+    let around = word.replace("{dir}", "").replace("{}", "");
+    around.chars().all(|c| c.is_ascii_alphanumeric() || "-_+./:=,@%".contains(c))
 }
 
 /// The last lines of what a check printed: there most tools say what is wrong.

@@ -8,6 +8,7 @@ use bulla_resolve::{Reason, Recovered, Switch, Target, Transaction, WriteError};
 use super::several;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::manifest::NAME as CONFIG;
 use crate::unlock;
 
 /// Files that are written and wait for their names, in folders that were made for them. Dropped, both
@@ -21,6 +22,7 @@ impl Waiting {
         targets: &[Target<'_>],
         sources: &[&Path],
     ) -> Result<Self, Failure> {
+        no_config(targets)?;
         let own = own_files(context);
         let protected: Vec<_> =
             sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
@@ -53,6 +55,7 @@ pub(crate) fn switch(
     targets: &[Target<'_>],
     sources: &[&Path],
 ) -> Result<(), Failure> {
+    no_config(targets)?;
     let own = own_files(context);
     let protected: Vec<_> =
         sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
@@ -62,6 +65,22 @@ pub(crate) fn switch(
         context.printer.note(told(recovered));
     }
     switch.commit().map_err(|errors| failures(context, errors))
+}
+
+/// Refuses to write any file that the next command would read as the list of templates. Whoever may
+/// change templates must not decide by one which commands are run.
+fn no_config(targets: &[Target<'_>]) -> Result<(), Failure> {
+    let is_config = |path: &Path| path.file_name().is_some_and(|n| n.eq_ignore_ascii_case(CONFIG));
+    match targets.iter().find(|target| is_config(target.path)) {
+        None => Ok(()),
+        Some(target) => {
+            let fact = format!(
+                "will not write {}: it would say where secrets go and which checks are run",
+                target.path.display()
+            );
+            Err(Failure::new(Exit::Failed, "write", fact).hint("give the file another name"))
+        }
+    }
 }
 
 /// How long to wait for another render into the same folder, which is quick.

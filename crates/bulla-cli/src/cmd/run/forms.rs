@@ -139,6 +139,7 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             }
         }));
     }
+    add_python(piece, forms);
     if let Ok(text) = std::str::from_utf8(piece) {
         for (slash, ascii, html) in [
             (false, false, false),
@@ -148,9 +149,99 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             (false, false, true),
             (false, true, true),
         ] {
-            forms.push(json(text, slash, ascii, html));
+            let once = json(text, slash, ascii, html);
+            if *once == piece {
+                continue;
+            }
+            // JSON as a string of JSON, as in logs of requests.
+            let inner = std::str::from_utf8(&once).expect("JSON is text");
+            forms.push(json(inner, slash, ascii, html));
+            if ascii || html {
+                forms.push(json(inner, slash, false, false));
+            } else if !text.is_ascii() {
+                forms.push(json(inner, slash, true, false));
+            }
+            forms.push(once);
         }
     }
+}
+
+/// What Python makes of bytes and of text with `repr` and `ascii`, and of what an encoding does not have
+/// with `backslashreplace`.
+fn add_python(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~');
+    let text = std::str::from_utf8(piece).ok();
+    let is_ascii = piece.is_ascii();
+    let only_plain = piece.iter().all(|&byte| plain(byte));
+    if !only_plain {
+        // With `'` around it, and with `"`, which is for what has `'` and no `"` in it.
+        for quote in [Some(b'\''), None] {
+            forms.push(each(piece, 4, |byte, out| {
+                if plain(byte) && byte != b'\\' && Some(byte) != quote {
+                    out.push(byte);
+                } else if plain(byte) {
+                    out.extend([b'\\', byte]);
+                } else {
+                    python(u32::from(byte), out);
+                }
+            }));
+            for keep in [true, false] {
+                let Some(text) = text.filter(|_| !is_ascii) else { break };
+                forms.push(each_char(text, |c, out| match u8::try_from(c) {
+                    Ok(byte) if Some(byte) == quote || byte == b'\\' => out.extend([b'\\', byte]),
+                    _ if c.is_ascii_graphic() || c == ' ' => push(c, out),
+                    _ if keep && !c.is_ascii() => push(c, out),
+                    _ => python(u32::from(c), out),
+                }));
+            }
+        }
+    }
+    if is_ascii {
+        return;
+    }
+    forms.push(each(piece, 4, |byte, out| match byte {
+        0x80.. => python(u32::from(byte), out),
+        _ => out.push(byte),
+    }));
+    if let Some(text) = text {
+        forms.push(each_char(text, |c, out| match c.is_ascii() {
+            true => push(c, out),
+            false => python(u32::from(c), out),
+        }));
+        return;
+    }
+    let mut out = Zeroizing::new(Vec::with_capacity(4 * piece.len()));
+    for chunk in piece.utf8_chunks() {
+        out.extend_from_slice(chunk.valid().as_bytes());
+        chunk.invalid().iter().for_each(|&byte| python(u32::from(byte), &mut out));
+    }
+    forms.push(out);
+}
+
+/// A byte or character as Python escapes it.
+fn python(number: u32, out: &mut Vec<u8>) {
+    let digits = match number {
+        0x09 => return out.extend_from_slice(b"\\t"),
+        0x0a => return out.extend_from_slice(b"\\n"),
+        0x0d => return out.extend_from_slice(b"\\r"),
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    };
+    out.extend([b'\\', [b'x', b'u', b'U'][digits / 2]]);
+    let bytes = number.to_be_bytes();
+    bytes[4 - digits..].iter().for_each(|&byte| hex(byte, false, out));
+}
+
+/// Each character by `form`, which adds at most ten bytes for one.
+fn each_char(text: &str, form: impl Fn(char, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len()));
+    text.chars().for_each(|c| form(c, &mut out));
+    out
+}
+
+fn push(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 /// The letters of base64 that depend on `piece` alone, with 0, 1 or 2 bytes before it, and anything
@@ -295,9 +386,44 @@ mod tests {
             "p\\\"a\\'ss\\ \\<w\\>/\u{e4}+\\&\\$x\\\\",
             "p\\\"a'ss <w>/\u{e4}+&\\$x\\\\",
             "p\"a\\'ss <w>/\u{e4}+&$x\\\\",
+            // Python's `repr` of bytes, its `ascii` and `backslashreplace`.
+            "p\"a\\'ss <w>/\\xc3\\xa4+&$x\\\\",
+            "p\"a\\'ss <w>/\\xe4+&$x\\\\",
+            "p\"a'ss <w>/\\xe4+&$x\\",
+            "p\"a'ss <w>/\\xc3\\xa4+&$x\\",
+            // JSON in JSON: of one program, of two, and of Go in that of Go or of others.
+            "p\\\\\\\"a'ss <w>/\u{e4}+&$x\\\\\\\\",
+            "p\\\\\\\"a'ss <w>/\\\\u00e4+&$x\\\\\\\\",
+            "p\\\\\\\"a'ss <w>/\\u00e4+&$x\\\\\\\\",
+            "p\\\\\\\"a'ss \\\\u003cw\\\\u003e/\u{e4}+\\\\u0026$x\\\\\\\\",
         ] {
             let out = masked(value.as_bytes(), format!("<{text}>").as_bytes());
             assert_eq!(String::from_utf8_lossy(&out), "<********>", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_python_makes_of_bytes_is_masked() {
+        for (value, texts) in [
+            // As Python 3 prints them: repr(b), repr(b.decode()), ascii(b.decode()), and with
+            // backslashreplace as ASCII and as UTF-8.
+            (&b"k'\x01\xff z"[..], vec!["k'\\x01\\xff z", "k'\x01\\xff z"]),
+            (b"k'\"\x1b\x7f", vec!["k\\'\"\\x1b\\x7f"]),
+            (
+                "k\u{1}\u{20ac}\u{1f600}'".as_bytes(),
+                vec![
+                    "k\\x01\\xe2\\x82\\xac\\xf0\\x9f\\x98\\x80'",
+                    "k\\x01\u{20ac}\u{1f600}'",
+                    "k\\x01\\u20ac\\U0001f600'",
+                    "k\u{1}\\u20ac\\U0001f600'",
+                ],
+            ),
+            (b"\xc3\xa4 \xff \n\t!", vec!["\u{e4} \\xff \n\t!", "\\xc3\\xa4 \\xff \\n\\t!"]),
+        ] {
+            for text in texts {
+                let out = masked(value, format!("<{text}>").as_bytes());
+                assert_eq!(String::from_utf8_lossy(&out), "<********>", "{text}");
+            }
         }
     }
 

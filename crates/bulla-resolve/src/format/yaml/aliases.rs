@@ -1,4 +1,4 @@
-//! Whether aliases could make a Kubernetes Secret of what does not look like one.
+//! Whether aliases could make data of a Kubernetes Secret, or the like, of what does not look like it.
 
 use saphyr_parser::{Event, Parser};
 
@@ -7,6 +7,8 @@ use saphyr_parser::{Event, Parser};
 pub(super) fn may_make_secret(text: &str) -> bool {
     let mut open: Vec<Collection> = Vec::new();
     let (mut used, mut versioned, mut secret) = (false, false, false);
+    // Any item of a list of Secrets is one, wherever it comes from.
+    let (mut used_anywhere, mut in_list) = (false, false);
     for event in Parser::new_from_str(text) {
         // What is wrong is told by whoever reads the values.
         let Ok((event, _)) = event else { return false };
@@ -14,10 +16,14 @@ pub(super) fn may_make_secret(text: &str) -> bool {
         match event {
             Event::Scalar(text, ..) => {
                 versioned |= text == "apiVersion";
-                secret |= text == "Secret";
+                in_list |= text == "SecretList";
+                secret |= matches!(&*text, "Secret" | "SecretList" | "binaryData");
                 node(Some(&text));
             }
-            Event::Alias(_) => used |= node(None),
+            Event::Alias(_) => {
+                used |= node(None);
+                used_anywhere = true;
+            }
             Event::MappingStart(..) | Event::SequenceStart(..) => {
                 let matters = node(None);
                 let is_mapping = matches!(event, Event::MappingStart(..));
@@ -30,7 +36,7 @@ pub(super) fn may_make_secret(text: &str) -> bool {
             _ => {}
         }
     }
-    used && versioned && secret
+    (used || (used_anywhere && in_list)) && versioned && secret
 }
 
 struct Collection {
@@ -54,4 +60,4 @@ impl Collection {
     }
 }
 
-const NAMES: [&str; 4] = ["<<", "apiVersion", "data", "kind"];
+const NAMES: [&str; 5] = ["<<", "apiVersion", "binaryData", "data", "kind"];

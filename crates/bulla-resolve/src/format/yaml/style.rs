@@ -78,7 +78,8 @@ fn check_block_or_plain(src: &[u8], span: Range<usize>) -> Result<(), Refusal> {
 /// stands. A list of what is known to be safe, not of what is not.
 fn is_plain_string(text: &str) -> bool {
     // A colon is safe in front of a slash; it is allowed where adopting a file writes one.
-    let bytes = text.strip_prefix(SCHEME).unwrap_or(text).as_bytes();
+    let begun = [SCHEME, "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let bytes = begun.unwrap_or(text).as_bytes();
     let Some(first) = bytes.first() else { return false };
     first.is_ascii_alphanumeric() && bytes.iter().all(is_carried) && is_no_other_type(text)
 }
