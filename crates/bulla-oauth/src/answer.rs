@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::http::Response;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::words::{clean, repeats};
 
 /// Tokens that a provider gave.
 pub struct Tokens {
@@ -118,8 +119,13 @@ impl Tokens {
             expires_in: expires_in.map(|life| life.min(LONGEST_LIFE)),
             refresh,
             refresh_expires_in,
-            scope: parsed.scope.as_ref().and_then(scopes),
-            email: parsed.id_token.as_deref().and_then(email),
+            // Both are shown to people.
+            scope: parsed.scope.as_ref().and_then(scopes).filter(|scope| !repeats(scope, sent)),
+            email: parsed
+                .id_token
+                .as_deref()
+                .and_then(email)
+                .filter(|email| *email == clean(email, 254, sent)),
         })
     }
 }

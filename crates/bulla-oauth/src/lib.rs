@@ -17,6 +17,7 @@ mod refusal;
 mod revoke;
 mod sasl;
 mod secret;
+mod words;
 
 pub use answer::{LONGEST_LIFE, Tokens};
 pub use authorize::{Authorization, CallbackError, ExchangeError, StartError};
@@ -24,7 +25,7 @@ pub use client::{Authentication, Client};
 pub use device::DeviceCode;
 pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, TokenEndpoint, Unreadable};
 pub use http::{Agent, AgentError, Http, HttpError, MAX_BODY, Request, Response, Roots};
-pub use loopback::{Browser, Loopback, WaitError};
+pub use loopback::{Browser, Loopback, OpenError, WaitError};
 pub use mail::{InvalidServer, Login, MailError, Protocol, Server, open_mailbox};
 pub use provider::{DiscoveryError, Provider, Providers};
 pub use refresh::{Clock, GrantType, Grants, Refresh, RefreshError};

@@ -24,10 +24,17 @@ impl Network {
     pub(crate) fn ready(&self) -> Result<&Roots, Failure> {
         self.made().map(|(_, roots)| roots).map_err(|error| {
             let hint = match &error {
+                AgentError::Clock => {
+                    "set it right first; without the time no certificate is believed"
+                }
                 AgentError::NoRoots => "install the package ca-certificates, or give --ca FILE",
-                _ => "--ca names a file with certificates in PEM form",
+                AgentError::Roots { .. } => "--ca names a file with certificates in PEM form",
             };
-            Failure::new(Exit::Failed, "certificates", error).hint(hint)
+            let code = match &error {
+                AgentError::Clock => "clock",
+                _ => "certificates",
+            };
+            Failure::new(Exit::Failed, code, error).hint(hint)
         })
     }
 

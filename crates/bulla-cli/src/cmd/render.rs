@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{
     About, Answer, FailureKind, Format, Kind, Owner, Pin, Problem, Reason, RefPart, Reference,
-    Rendering, Rule, Secret, Source, Target, Template, read_template,
+    Rendering, Rule, Secret, Source, Target, Template, looks_secret, read_template,
 };
 use bulla_vault::Snapshot;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -493,6 +493,12 @@ impl From<Problem> for Failure {
         match problem.about.as_deref() {
             Some(About::Comment) => {
                 failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
+            }
+            // No command is told that would have a secret typed.
+            Some(About::Filtered(it) | About::Missing(it, _))
+                if looks_secret(it.entry()) || looks_secret(it.field()) =>
+            {
+                failure
             }
             Some(About::Filtered(reference)) => failure.hint(format_args!(
                 "take the filter out, or store a value that it takes: `{}`",

@@ -1,6 +1,7 @@
 //! `bulla mailbox authorize`: has the owner of a mailbox consent, proves that the right one did, and
 //! only then keeps the grant.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use bulla_oauth::{
@@ -51,6 +52,11 @@ pub(crate) struct AuthorizeArgs {
     #[command(flatten)]
     network: NetworkArgs,
 }
+
+/// The port in the redirect URI where nobody listens.
+const ANY_PORT: u16 = 8080;
+/// The longest address that is read. Browsers and servers take a few kilobytes.
+const MOST_PASTED: u64 = 64 << 10;
 
 pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
     let network = args.network.network();
@@ -196,15 +202,12 @@ fn consent(
         let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
         return Ok((tokens, None));
     }
-    let loopback = Loopback::open().map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            "no-port",
-            format!("no port could be opened on this machine: {error}"),
-        )
-        .hint("--paste and --device do without one")
-    })?;
-    let redirect = provider.redirect(loopback.port());
+    let loopback = match Loopback::open(provider.redirect_pattern()) {
+        // Nobody listens there.
+        Err(_) if args.paste => None,
+        opened => Some(opened?),
+    };
+    let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
         Ok::<_, Failure>(attempt.exchange(code, client, &provider.token_endpoint, network)?)
@@ -214,11 +217,10 @@ fn consent(
         account.address,
         attempt.url()
     ));
-    if args.paste {
-        drop(loopback);
+    let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = attempt.pasted(&pasted(context)?)?;
         return Ok((exchange(attempt, &code)?, None));
-    }
+    };
     let (code, browser) = loopback.wait(&attempt, Duration::from_secs(args.timeout))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
@@ -253,15 +255,28 @@ fn pasted(context: &Context) -> Result<String, Failure> {
         );
         prompt::line("Paste its whole address here: ")?
     } else {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
-        line
+        line_of(std::io::stdin().lock())?
     };
     if text.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "no-input", "no address was pasted"));
     }
     Ok(text)
+}
+
+/// One line, which is not longer than addresses are.
+fn line_of(input: impl BufRead) -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = input.take(MOST_PASTED).read_line(&mut line);
+    let read = read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
+    if read as u64 == MOST_PASTED {
+        return Err(Failure::new(
+            Exit::Usage,
+            "too-long",
+            "what was pasted is no address: it is too long",
+        )
+        .hint("paste the one line that the browser shows as its address"));
+    }
+    Ok(line)
 }
 
 /// Compares what was granted with what was asked for, opens the mailbox, and writes the grant.
@@ -325,4 +340,20 @@ fn keep(
     let version = batch.put(&account.name, entry, None)?;
     batch.commit()?;
     Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An input without an end once took all the memory there was.
+    #[test]
+    fn what_is_pasted_has_an_end() {
+        let endless = std::io::BufReader::new(std::io::repeat(0));
+        assert_eq!(line_of(endless).unwrap_err().code, "too-long");
+        assert_eq!(
+            line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
+            "http://127.0.0.1/?code=x\n"
+        );
+    }
 }
