@@ -43,6 +43,7 @@ mod expression;
 mod filter;
 mod format;
 mod genesys;
+mod indirect;
 mod migrate;
 mod names;
 mod pairs;

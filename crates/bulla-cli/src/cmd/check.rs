@@ -106,6 +106,8 @@ impl From<Problem> for Finding {
 struct Findings {
     /// The names of the files that were looked at.
     files: Vec<String>,
+    /// How many of them are of no known format, and were searched line by line.
+    texts: usize,
     findings: Vec<Finding>,
     /// What could not be looked at.
     failures: Vec<Failure>,
@@ -125,13 +127,14 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
         let template = run_checks.then(|| (job, Template::parse(name, bytes.clone(), job.format)));
         (name.to_owned(), Check::of(name, bytes, job.format), template)
     });
-    let mut all = Findings { files: Vec::new(), findings: Vec::new(), failures };
+    let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
     let is_whole = unread.is_empty() && all.failures.is_empty();
     all.failures.extend(unread);
     let mut uses = Vec::new();
     let mut templates = Vec::new();
     for (name, check, template) in checks {
         templates.extend(template);
+        all.texts += usize::from(check.is_text);
         all.findings.extend(check.findings.into_iter().map(Finding::from));
         uses.extend(check.uses.into_iter().map(|used| (all.files.len(), used)));
         all.files.push(name);
@@ -147,7 +150,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     if not_run > 0 {
         context.printer.note("what bulla.toml lists as `check` was not run; --run-checks does");
     }
-    context.printer.data(report::write(form, context.printer.out_is_terminal, &all).as_bytes())?;
+    context.printer.data(report::write(form, context.printer.width(), &all).as_bytes())?;
     done(context, all)
 }
 
@@ -212,8 +215,13 @@ fn run_on_dummies(
 
 fn done(context: &Context, all: Findings) -> Done {
     let wrong = all.findings.iter().filter(|finding| finding.level != Level::Note).count();
+    let texts = match (all.texts, all.files.len()) {
+        (0, _) => String::new(),
+        (1, 1) => " as text".to_owned(),
+        (texts, _) => format!(", {texts} of them as text"),
+    };
     context.printer.note(format_args!(
-        "{} checked, {}",
+        "{} checked{texts}, {}",
         counted(all.files.len() as u64, "file", "files"),
         counted(wrong as u64, "finding", "findings")
     ));
