@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Done;
-use super::render::{Waiting, formats, read, several, shown};
+use super::render::{Waiting, formats, not_standard, read, several, shown};
 use crate::account::{CLIENT, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -188,6 +188,10 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
             "--output FILE, --into DIR or --in-place; --dry-run only shows what would be moved",
         ));
     }
+    not_standard(
+        args.output.as_deref(),
+        "standard output tells what is moved, so the template cannot go there",
+    )?;
     if args.output.is_some() && args.files.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one file")
             .hint("--into DIR writes each under its name"));

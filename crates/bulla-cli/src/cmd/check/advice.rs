@@ -41,6 +41,9 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
         Rule::CannotCarry => {
             "write the reference where the format carries every value, or take the filter out"
         }
+        Rule::CheckCommand => {
+            "standard error has what it said; it saw dummies such as `dummy1` in the place of values"
+        }
         Rule::DebugOn => "switch it off, and delete the traces",
         Rule::DuplicateOption | Rule::DuplicateSection => "leave one of them",
         Rule::EwsRetired => "write type = GRAPH, with permissions of Graph for the application",
