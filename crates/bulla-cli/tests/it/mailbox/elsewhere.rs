@@ -29,7 +29,7 @@ fn paste(world: &World) -> String {
 fn an_address_or_code_is_piped_in(world: &World, whole: bool) {
     let mut waiting = world.begin(&paste(world));
     let seen = world.visit(&waiting.url("alice@example.com"), "alice@example.com", &[]);
-    let pasted = if whole { seen } else { parameter(&seen, "code") + "\n" };
+    let pasted = if whole { seen } else { format!("code={}\n", parameter(&seen, "code")) };
     waiting.child.stdin.take().unwrap().write_all(pasted.as_bytes()).unwrap();
     let ended = waiting.end();
     assert_eq!(ended.code(), 0, "{ended}");
@@ -41,11 +41,20 @@ fn what_is_no_address_is_refused(world: &World) {
     let pastes = [
         ("", 2, "no address was pasted"),
         ("\n", 2, "no address was pasted"),
-        ("https://example.com/", 1, "there is no code in it"),
-        ("http://127.0.0.1/?code=x&state=other", 1, "it is not the answer to this request"),
-        ("http://127.0.0.1/?code=x", 1, "it is not the answer to this request"),
-        ("two words", 1, "there is no code in it"),
-        ("made-up-code", 8, "the provider refuses: invalid_grant"),
+        ("https://example.com/", 1, "what came back from the browser holds no code"),
+        (
+            "http://127.0.0.1/?code=x&state=other",
+            1,
+            "what came back from the browser is not the answer to this request",
+        ),
+        (
+            "http://127.0.0.1/?code=x",
+            1,
+            "what came back from the browser is not the answer to this request",
+        ),
+        ("two words", 1, "what came back from the browser holds no code"),
+        ("hello", 1, "what came back from the browser holds no code"),
+        ("code=made-up", 8, "the provider refuses: invalid_grant"),
     ];
     for (pasted, code, words) in pastes {
         let ended = world.run(&paste(world)).stdin(pasted).fails(code);
