@@ -110,12 +110,17 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
         Plan::of(context, &args.templates, args.format, &args.config)?;
     let context = &context;
     allow.extend(&args.allow);
-    let (checks, unread) =
-        look_at(&jobs, |job, name, bytes| (name.to_owned(), Check::of(name, bytes, job.format)));
+    let (checks, unread) = look_at(&jobs, |job, name, bytes| {
+        let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
+        (name.to_owned(), is_blank, Check::of(name, bytes, job.format))
+    });
     failures.extend(unread);
     let mut all = Findings { files: Vec::new(), findings: Vec::new(), failures };
     let mut uses = Vec::new();
-    for (name, check) in checks {
+    for (name, is_blank, check) in checks {
+        if is_blank {
+            all.findings.push(empty(&name));
+        }
         all.findings.extend(check.findings.into_iter().map(Finding::from));
         uses.extend(check.uses.into_iter().map(|used| (all.files.len(), used)));
         all.files.push(name);
@@ -129,6 +134,17 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
         if context.printer.json && args.report == Form::Text { Form::Json } else { args.report };
     context.printer.data(report::write(form, context.printer.out_is_terminal, &all).as_bytes())?;
     done(context, all)
+}
+
+/// A template that was named and holds nothing: most likely what was to fill it failed.
+fn empty(name: &str) -> Finding {
+    Finding {
+        rule: Rule::EmptyTemplate,
+        level: Level::Warning,
+        place: Some((name.to_owned(), 1, 1)),
+        what: "the template is empty".to_owned(),
+        instead: advice::of_rule(Rule::EmptyTemplate).to_owned(),
+    }
 }
 
 fn done(context: &Context, all: Findings) -> Done {
