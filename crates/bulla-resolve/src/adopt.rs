@@ -15,10 +15,10 @@ use crate::Reference;
 use crate::check::tokens;
 use crate::expression;
 use crate::filter::Filter;
-use crate::format::{Content, Format, Malformed, Output, Part, Refusal};
+use crate::format::{Content, Format, Malformed, Output, Part, Refusal, Scalar};
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
-use crate::template::{Segment, Template};
+use crate::template::{Read, Segment, Template};
 use crate::unclear;
 
 pub use signs::looks_secret;
@@ -434,10 +434,41 @@ pub(crate) struct Literal {
 pub(crate) fn literals(name: &str, src: &[u8], format: Format) -> Result<Vec<Literal>, Malformed> {
     let mut search = Search::new(name, src, format);
     search.run()?;
+    Ok(literals_of(search))
+}
+
+/// Finds the same while the file is read as a template, which spares it a way through the file.
+pub(crate) struct LiteralSearch<'a>(Search<'a>);
+
+impl<'a> LiteralSearch<'a> {
+    pub(crate) fn new(name: &str, src: &'a [u8], format: Format) -> Self {
+        Self(Search::new(name, src, format))
+    }
+
+    /// Comes to the next scalar of the file.
+    pub(crate) fn look_at(&mut self, scalar: &Scalar) {
+        self.0.look_at(scalar);
+    }
+
+    /// What was found in the file that was `read`; nothing if it does not follow its format. One whose
+    /// scalars nobody went through is searched now.
+    pub(crate) fn after(mut self, read: &Read) -> Vec<Literal> {
+        let is_sound = match read.is_sound {
+            Some(is_sound) => {
+                self.0.finish();
+                is_sound
+            }
+            None => self.0.run().is_ok(),
+        };
+        if is_sound { literals_of(self.0) } else { Vec::new() }
+    }
+}
+
+fn literals_of(search: Search<'_>) -> Vec<Literal> {
     let finds = search.finds.into_iter().filter(|find| !find.public);
     let finds = finds.map(|Find { place, span, .. }| Literal { place, span });
     let opaque = search.opaque.into_iter().map(|(span, place)| Literal { place, span });
-    Ok(finds.chain(opaque).collect())
+    finds.chain(opaque).collect()
 }
 
 /// A template, and where finds stand in it.

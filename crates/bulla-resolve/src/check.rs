@@ -5,12 +5,12 @@ pub(crate) mod tokens;
 
 use std::ops::Range;
 
-use crate::adopt::literals;
+use crate::adopt::{Literal, LiteralSearch, literals};
 use crate::format::Format;
 use crate::migrate::left_over;
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::render::probe;
-use crate::template::Template;
+use crate::template::{Read, Template};
 use crate::uses::Use;
 
 /// What was found out about one file.
@@ -35,7 +35,16 @@ impl Check {
         let named = format.is_some_and(|f| f != Format::Text) && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
         let foreign = left_over(&src, format);
-        let template = Template::parse(name, src, format);
+        // In plain text nothing has a name.
+        let searched = format.filter(|&f| f != Format::Text && (named || !tokens.is_empty()));
+        let mut search = searched.map(|format| LiteralSearch::new(name, &src, format));
+        let read = Read::of(name, &src, format, true, &mut |scalar| {
+            if let Some(search) = &mut search {
+                search.look_at(scalar);
+            }
+        });
+        let literals = search.map_or_else(Vec::new, |search| search.after(&read));
+        let template = Template::of(name, src, format, read);
         // Most files of a tree hold nothing of all this, and were not parsed.
         let nothing = tokens.is_empty() && foreign.is_empty() && !named && !is_genesys;
         if nothing && template.places.is_empty() {
@@ -47,9 +56,7 @@ impl Check {
             Pending::new(at, Rule::ForeignReference, what)
         }));
         let mut known = Vec::new();
-        if let Some(format) = format.filter(|_| named || !tokens.is_empty()) {
-            find_literals(&template, format, &mut known, &mut pending);
-        }
+        tell(literals, is_genesys, &mut known, &mut pending);
         if is_genesys && let Some(format) = format {
             genesys::check(&template.src, format, &mut pending);
         }
@@ -96,26 +103,51 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     spans
 }
 
-/// Secrets in clear by the signs that adopting goes by; `known` takes note of where they stand.
-fn find_literals(
-    template: &Template,
-    format: Format,
+/// Tells of secrets in clear by the signs that adopting goes by; `known` takes note of where they stand.
+fn tell(
+    literals: Vec<Literal>,
+    is_genesys: bool,
     known: &mut Vec<Range<usize>>,
     pending: &mut Vec<Pending>,
 ) {
-    // What does not follow its format was told with the template, or is no template.
-    let Ok(literals) = literals(template.name(), &template.src, format) else { return };
     for literal in literals {
         known.push(literal.span.clone());
         // The fill rule tells of passwords itself, and `mail.debug.auth.password` is a switch.
         let other = ["] password", "] mail.debug.auth.password"];
-        if !(format.is_genesys() && other.iter().any(|end| literal.place.ends_with(end))) {
+        if !(is_genesys && other.iter().any(|end| literal.place.ends_with(end))) {
             let what = format!("{} stands here in clear", escaped(&literal.place));
             let at = literal.span.start;
             // The passwords of a list of URLs are told once.
             if pending.last().is_none_or(|told| told.at != at || told.what != what) {
                 pending.push(Pending::new(at, Rule::LiteralSecret, what));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file is gone through once for its references and its secrets in clear, and as many are found.
+    #[test]
+    fn secrets_are_found_beside_references_as_without() {
+        for (src, count) in [
+            ("a: bulla://d/e\npassword: hunter2\n", 1),
+            ("password: hunter2\ntoken: hunter3\n", 2),
+            ("a: bulla://d/e\n", 0),
+            ("a: bulla://d/e\npassword: hunter2\n- b\n", 0),
+            ("password: hunter2\n- b\n", 0),
+        ] {
+            let (src, format) = (src.as_bytes(), Format::Yaml);
+            let mut search = LiteralSearch::new("x", src, format);
+            let read = Read::of("x", src, Some(format), true, &mut |scalar| search.look_at(scalar));
+            let spans = |found: Vec<Literal>| -> Vec<_> {
+                found.into_iter().map(|literal| literal.span).collect()
+            };
+            let found = spans(search.after(&read));
+            assert_eq!(found, spans(literals("x", src, format).unwrap_or_default()), "{src:?}");
+            assert_eq!(found.len(), count, "{src:?}");
         }
     }
 }

@@ -1,5 +1,10 @@
 //! How entries are named that nothing else names: after the file, and the section or keys in it.
 
+use crate::check::tokens;
+
+/// The name of what has none that could be one.
+const NAMELESS: &str = "unnamed";
+
 /// What entries of a file are named after: its name without folder, leading dot and extension.
 pub(crate) fn stem(name: &str) -> String {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
@@ -10,12 +15,15 @@ pub(crate) fn stem(name: &str) -> String {
     segment(stem)
 }
 
-/// A name as a part of an entry's name.
+/// A name as a part of an entry's name, which is no secret: one that looks like it is left out.
 pub(crate) fn segment(name: &str) -> String {
+    if !tokens::find(name.as_bytes()).is_empty() {
+        return NAMELESS.to_owned();
+    }
     let plain = |c: char| if c.is_alphanumeric() || "-._~+@".contains(c) { c } else { '-' };
     let segment: String = name.chars().take(100).map(plain).collect();
     let segment = segment.trim_matches(['-', '.']);
-    if segment.is_empty() { "unnamed".to_owned() } else { segment.to_owned() }
+    if segment.is_empty() { NAMELESS.to_owned() } else { segment.to_owned() }
 }
 
 #[cfg(test)]
@@ -34,5 +42,12 @@ mod tests {
         ] {
             assert_eq!(stem(name), expected);
         }
+    }
+
+    /// A key of a file that was a token became the name of an entry, which is no secret.
+    #[test]
+    fn secrets_are_no_names_of_entries() {
+        assert_eq!(segment("ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD"), "unnamed");
+        assert_eq!(segment("npm_registry_token"), "npm_registry_token");
     }
 }

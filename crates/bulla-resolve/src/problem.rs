@@ -1,7 +1,9 @@
 //! What can be wrong with a template or a render, with its place.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use crate::check::tokens;
 use crate::source::FailureKind;
 
 /// One thing that is wrong, and where.
@@ -238,8 +240,27 @@ pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<P
         .collect()
 }
 
-/// `text` with everything escaped that is not visible: it may come from a hostile file.
+/// `text` with a word in the place of what has the shape of a secret.
+pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+    let secrets = tokens::find(text.as_bytes());
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut from = 0;
+    for secret in secrets {
+        out.push_str(text.get(from..secret.start).unwrap_or_default());
+        out.push_str("(like a secret)");
+        from = secret.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// `text` with everything escaped that is not visible, as it may come from a hostile file, and without
+/// what has the shape of a secret: keys and sections of a file may be one, too.
 pub(crate) fn escaped(text: &str) -> String {
+    let text = &without_secrets(text);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let hidden = c.is_control()

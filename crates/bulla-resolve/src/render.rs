@@ -1,7 +1,7 @@
 //! Renders templates: asks for all values at once, places them, and proves each file by reading it
 //! again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::Reference;
@@ -43,14 +43,14 @@ pub fn render(
     let mut problems = Vec::new();
     let mut renderings = Vec::with_capacity(templates.len());
     let mut failures = BTreeSet::new();
-    for template in templates {
+    for (template, answers) in templates.iter().zip(values.of(templates)) {
         let mut found: Vec<_> = template
             .problems
             .iter()
             .filter(|p| p.kind != Kind::Finding || !allowed.contains(&p.rule))
             .cloned()
             .collect();
-        let mut placing = Placing::new(template, &values, &mut failures);
+        let mut placing = Placing::new(template, answers, &mut failures);
         let rendering = placing.render();
         found.extend(locate(&template.name, &template.src, placing.pending));
         found.sort_by_key(|problem| (problem.line, problem.column));
@@ -69,9 +69,8 @@ pub fn render(
 /// every place should carry.
 pub(crate) fn probe(template: &Template) -> Vec<Pending> {
     let Some(format) = template.format else { return Vec::new() };
-    let values = Values { numbers: HashMap::new(), answers: Vec::new() };
     let mut failures = BTreeSet::new();
-    let mut placing = Placing::new(template, &values, &mut failures);
+    let mut placing = Placing::new(template, vec![None; template.wanted.len()], &mut failures);
     for place in &template.places {
         let sample = |slot: &Slot| {
             let value = |sample: &[u8], filter: &Filter| filter.apply(sample).ok();
@@ -105,7 +104,7 @@ pub(crate) fn written(
     answers: Vec<Option<&Answer>>,
 ) -> Option<Draft> {
     let mut failures = BTreeSet::new();
-    let mut placing = Placing { template, answers, pending: Vec::new(), failures: &mut failures };
+    let mut placing = Placing::new(template, answers, &mut failures);
     let filling = placing.filling(place, &mut vec![false; template.wanted.len()])?;
     let mut out = Output { bytes: Draft::default(), values: Vec::new() };
     let parts = filling.parts(&placing, place);
@@ -117,25 +116,38 @@ pub(crate) fn written(
 
 /// The answers to the closure of all templates.
 struct Values {
-    numbers: HashMap<Reference, usize>,
     answers: Vec<Answer>,
+    /// Which of them is whose: template by template, in the order of its closure.
+    numbers: Vec<usize>,
 }
 
 impl Values {
     fn ask(templates: &[Template], source: &dyn Source) -> Self {
-        let mut wanted: Vec<_> =
-            templates.iter().flat_map(|t| &t.wanted).map(|wanted| &wanted.reference).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let wanted: Vec<_> = wanted.into_iter().cloned().collect();
+        let references = templates.iter().flat_map(|t| &t.wanted).map(|wanted| &wanted.reference);
+        let mut asked: Vec<_> = references.zip(0_usize..).collect();
+        asked.sort_unstable();
+        let mut wanted: Vec<Reference> = Vec::with_capacity(asked.len());
+        let mut numbers = vec![0; asked.len()];
+        for (reference, place) in asked {
+            if wanted.last() != Some(reference) {
+                wanted.push(reference.clone());
+            }
+            numbers[place] = wanted.len() - 1;
+        }
         let answers = if wanted.is_empty() { Vec::new() } else { source.resolve(&wanted) };
-        let numbers = wanted.into_iter().zip(0..).collect();
-        Self { numbers, answers }
+        Self { answers, numbers }
     }
 
-    /// The answer to one of the references that were asked for.
-    fn answer(&self, reference: &Reference) -> Option<&Answer> {
-        self.answers.get(*self.numbers.get(reference)?)
+    /// The answers to each template.
+    fn of<'v>(
+        &'v self,
+        templates: &'v [Template],
+    ) -> impl Iterator<Item = Vec<Option<&'v Answer>>> {
+        let mut numbers = self.numbers.iter();
+        templates.iter().map(move |template| {
+            let own = numbers.by_ref().take(template.wanted.len());
+            own.map(|number| self.answers.get(*number)).collect()
+        })
     }
 }
 
@@ -152,10 +164,9 @@ struct Placing<'a> {
 impl<'a> Placing<'a> {
     fn new(
         template: &'a Template,
-        values: &'a Values,
+        answers: Vec<Option<&'a Answer>>,
         failures: &'a mut BTreeSet<Failure>,
     ) -> Self {
-        let answers = template.wanted.iter().map(|w| values.answer(&w.reference)).collect();
         Self { template, answers, pending: Vec::new(), failures }
     }
 
@@ -462,7 +473,8 @@ mod tests {
         let templates = [Template::parse("x", template.as_bytes().to_vec(), Some(format))];
         let values = Values::ask(&templates, &Fixed);
         let mut failures = BTreeSet::new();
-        let mut placing = Placing::new(&templates[0], &values, &mut failures);
+        let answers = values.of(&templates).next().unwrap();
+        let mut placing = Placing::new(&templates[0], answers, &mut failures);
         let mut used = [false];
         let fillings = [placing.filling(&templates[0].places[0], &mut used)];
         let proof = Proof { placing: &placing, fillings: &fillings, placed: vec![placed] };

@@ -71,12 +71,13 @@ impl Template {
     }
 
     fn read(name: &str, src: Vec<u8>, format: Option<Format>, fill: bool) -> Self {
-        let mut reading = Reading::new(&src);
-        match format {
-            Some(format) => reading.read(name, format, fill && format.is_genesys()),
-            None => reading.reject_unknown(),
-        }
-        let Reading { places, pending, wanted, shape, .. } = reading;
+        let read = Read::of(name, &src, format, fill, &mut |_| ());
+        Self::of(name, src, format, read)
+    }
+
+    /// The template that `src` was read as.
+    pub(crate) fn of(name: &str, src: Vec<u8>, format: Option<Format>, read: Read) -> Self {
+        let Read { places, pending, wanted, shape, .. } = read;
         let problems = locate(name, &src, pending);
         let wanted = wanted.into_list();
         Self { name: name.to_owned(), src, format, places, wanted, problems, shape }
@@ -219,6 +220,36 @@ impl Wants {
     }
 }
 
+/// What was found in a file when it was read as a template.
+#[derive(Default)]
+pub(crate) struct Read {
+    places: Vec<Place>,
+    pending: Vec<Pending>,
+    wanted: Wants,
+    shape: Shape,
+    /// Whether the file follows its format; `None` if there was no need to go through its scalars.
+    pub(crate) is_sound: Option<bool>,
+}
+
+impl Read {
+    /// Reads a file; `fill` says whether the fill rule of Genesys configurations applies to one of
+    /// them. Whoever wants the scalars for something else is shown them on the way.
+    pub(crate) fn of(
+        name: &str,
+        src: &[u8],
+        format: Option<Format>,
+        fill: bool,
+        show: &mut dyn FnMut(&Scalar),
+    ) -> Self {
+        let mut reading = Reading::new(src);
+        match format {
+            Some(format) => reading.read(name, format, fill && format.is_genesys(), show),
+            None => reading.reject_unknown(),
+        }
+        reading.read
+    }
+}
+
 /// A template as it is being read.
 struct Reading<'a> {
     src: &'a [u8],
@@ -230,10 +261,7 @@ struct Reading<'a> {
     hits: Vec<usize>,
     /// How many of them lie before the scalar that was read last.
     passed: usize,
-    places: Vec<Place>,
-    pending: Vec<Pending>,
-    wanted: Wants,
-    shape: Shape,
+    read: Read,
 }
 
 impl<'a> Reading<'a> {
@@ -245,17 +273,14 @@ impl<'a> Reading<'a> {
             may_refer,
             hits: if may_refer { expression::hits(src) } else { Vec::new() },
             passed: 0,
-            places: Vec::new(),
-            pending: Vec::new(),
-            wanted: Wants::default(),
-            shape: Shape::default(),
+            read: Read::default(),
         }
     }
 
     fn reject_unknown(&mut self) {
         if let Some(&at) = self.hits.first() {
             let what = "the file has references, but its format is not known; name it";
-            self.pending.push(Pending::new(at, Rule::UnknownFormat, what));
+            self.read.pending.push(Pending::new(at, Rule::UnknownFormat, what));
         } else if self.may_refer && expression::in_utf16(self.src) {
             self.reject_utf16();
         }
@@ -263,11 +288,11 @@ impl<'a> Reading<'a> {
 
     fn reject_utf16(&mut self) {
         let what = "the file is UTF-16, in which nothing is resolved";
-        self.pending.push(Pending::new(0, Rule::WrongEncoding, what));
+        self.read.pending.push(Pending::new(0, Rule::WrongEncoding, what));
     }
 
     /// Reads the file; `fill` says whether the fill rule of Genesys configurations applies.
-    fn read(&mut self, name: &str, format: Format, fill: bool) {
+    fn read(&mut self, name: &str, format: Format, fill: bool, show: &mut dyn FnMut(&Scalar)) {
         let syntax = format.syntax();
         self.format = Some(format);
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
@@ -280,18 +305,20 @@ impl<'a> Reading<'a> {
             return;
         }
         let mut sections = fill.then(Sections::default);
-        if let Err(Malformed { at, rule, what }) = self.scan(syntax, sections.as_mut()) {
-            self.places.clear();
+        let scanned = self.scan(syntax, sections.as_mut(), show);
+        self.read.is_sound = Some(scanned.is_ok());
+        if let Err(Malformed { at, rule, what }) = scanned {
+            self.read.places.clear();
             // Braces without quotes are told as the mapping that they are, and again by what follows.
-            if !self.pending.iter().any(|told| told.at == at && told.what == what) {
-                self.pending.push(Pending::new(at, rule, what));
+            if !self.read.pending.iter().any(|told| told.at == at && told.what == what) {
+                self.read.pending.push(Pending::new(at, rule, what));
             }
             return;
         }
         if let Some(sections) = sections {
-            for fill in sections.fill(name, format, &mut self.wanted, &mut self.pending) {
-                self.shape.drop(fill.scalar, Role::Value, fill.depth, &fill.span);
-                self.places.push(Place {
+            for fill in sections.fill(name, format, &mut self.read.wanted, &mut self.read.pending) {
+                self.read.shape.drop(fill.scalar, Role::Value, fill.depth, &fill.span);
+                self.read.places.push(Place {
                     scalar: fill.scalar,
                     span: fill.span,
                     segments: vec![Segment::Value(fill.slot)],
@@ -299,7 +326,7 @@ impl<'a> Reading<'a> {
                     encoded: false,
                 });
             }
-            self.places.sort_unstable_by_key(|place| place.scalar);
+            self.read.places.sort_unstable_by_key(|place| place.scalar);
         }
     }
 
@@ -314,12 +341,14 @@ impl<'a> Reading<'a> {
         &mut self,
         syntax: &dyn Syntax,
         mut sections: Option<&mut Sections>,
+        show: &mut dyn FnMut(&Scalar),
     ) -> Result<(), Malformed> {
         let src = self.src;
         syntax.scan(src, &mut |scalar| {
-            let number = self.shape.scalars;
-            self.shape.scalars += 1;
-            let places = self.places.len();
+            show(&scalar);
+            let number = self.read.shape.scalars;
+            self.read.shape.scalars += 1;
+            let places = self.read.places.len();
             match scalar.data(src).filter(|data| expression::has_hits(data)) {
                 Some(data) => {
                     let (span, text) = (scalar.span.clone(), Text::Decoded(data));
@@ -330,9 +359,9 @@ impl<'a> Reading<'a> {
                 }
                 None => {}
             }
-            let replaced = self.places.len() > places;
+            let replaced = self.read.places.len() > places;
             if !replaced {
-                self.shape.keep(number, scalar.role, scalar.depth, &scalar.span);
+                self.read.shape.keep(number, scalar.role, scalar.depth, &scalar.span);
             }
             if let Some(sections) = &mut sections {
                 sections.observe(src, number, &scalar, replaced);
@@ -393,7 +422,11 @@ impl<'a> Reading<'a> {
             let before = self.src[..scalar.span.start].trim_ascii_end();
             if scalar.role == Role::Key && hits == [0] && before.ends_with(b"{{") {
                 let at = before.len() - 2;
-                self.pending.push(Pending::new(at, Rule::StrayReference, expression::UNQUOTED));
+                self.read.pending.push(Pending::new(
+                    at,
+                    Rule::StrayReference,
+                    expression::UNQUOTED,
+                ));
                 return;
             }
             let mut hits: Vec<_> = hits.into_iter().map(offset).collect();
@@ -412,7 +445,7 @@ impl<'a> Reading<'a> {
                     true => expression::left(at, cause),
                     false => expression::stray(at),
                 };
-                self.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
+                self.read.pending.push(Pending::new(wrong.at, wrong.rule, wrong.what));
             }
             return;
         }
@@ -420,12 +453,12 @@ impl<'a> Reading<'a> {
         let (expressions, wrong) = expression::find(text, hits.into_iter(), syntax.resolves_bare());
         let whole = matches!(&expressions[..], [only] if only.span == (0..text.len()));
         for wrong in wrong {
-            self.pending.push(Pending::new(offset(wrong.at), wrong.rule, wrong.what));
+            self.read.pending.push(Pending::new(offset(wrong.at), wrong.rule, wrong.what));
         }
         if let Some(typed) = expressions.iter().find(|e| !whole && is_typed(e)) {
             let what = "the filters `int` and `bool` need the whole scalar for themselves";
             let at = offset(typed.span.start);
-            self.pending.push(Pending::new(at, Rule::BadExpression, what));
+            self.read.pending.push(Pending::new(at, Rule::BadExpression, what));
         }
         if expressions.is_empty() {
             return;
@@ -434,7 +467,7 @@ impl<'a> Reading<'a> {
             let what = "what Kubernetes reads here is base64; write the reference with the filter \
                         `base64` there, in base64 itself or, in a Secret, into `stringData`";
             let at = offset(expressions[0].span.start);
-            self.pending.push(Pending::new(at, Rule::StrayReference, what));
+            self.read.pending.push(Pending::new(at, Rule::StrayReference, what));
             return;
         }
         let typed = whole && !decoded && is_typed(&expressions[0]);
@@ -455,13 +488,13 @@ impl<'a> Reading<'a> {
             plain(done..span.start, &mut segments);
             done = span.end;
             let required = !filters.contains(&Filter::Optional);
-            let wanted = self.wanted.add(reference, required, || Origin::Written);
+            let wanted = self.read.wanted.add(reference, required, || Origin::Written);
             let at = offset(span.start);
             segments.push(Segment::Value(Slot { at, wanted, alternative: None, filters }));
         }
         plain(done..text.len(), &mut segments);
         let span = scalar.span.clone();
-        self.places.push(Place { scalar: number, span, segments, typed, encoded: decoded });
+        self.read.places.push(Place { scalar: number, span, segments, typed, encoded: decoded });
     }
 }
 

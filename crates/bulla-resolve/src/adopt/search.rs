@@ -14,6 +14,7 @@ use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
 use crate::names::{segment, stem};
+use crate::problem::without_secrets;
 use crate::secret::Secret;
 
 /// A file as it is searched.
@@ -31,6 +32,8 @@ pub(super) struct Search<'a> {
     /// Which find is the first of an entry and field, and how many values it has had.
     fields: BTreeMap<(String, String), (usize, usize)>,
     sections: Sections,
+    /// How many scalars were looked at.
+    scalars: usize,
     /// The names of the sections and keys around a value, with their depths.
     path: Vec<(usize, Cow<'a, str>)>,
     /// Whether the last name of the path waits for its value.
@@ -50,28 +53,37 @@ impl<'a> Search<'a> {
             opaque: Vec::new(),
             fields: BTreeMap::new(),
             sections: Sections::default(),
+            scalars: 0,
             path: Vec::new(),
             named: false,
             label: None,
         }
     }
 
+    /// Goes through the whole file.
     pub(super) fn run(&mut self) -> Result<(), Malformed> {
-        let mut number = 0;
-        let src = self.src;
-        if self.format == Format::Text {
-            return Ok(());
+        if self.format != Format::Text {
+            self.format.syntax().scan(self.src, &mut |scalar| self.look_at(&scalar))?;
         }
-        self.format.syntax().scan(src, &mut |scalar| {
-            let data = scalar.data(src);
-            let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
-            let referred = scalar.is_value() && expression::has_plain(text);
-            if self.format.is_genesys() {
-                self.sections.observe(src, number, &scalar, referred);
-            }
-            number += 1;
-            self.visit(&scalar, text, referred);
-        })?;
+        self.finish();
+        Ok(())
+    }
+
+    /// Comes to the next scalar of the file.
+    pub(super) fn look_at(&mut self, scalar: &Scalar) {
+        let src = self.src;
+        let data = scalar.data(src);
+        let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
+        let referred = scalar.is_value() && expression::has_plain(text);
+        if self.format.is_genesys() {
+            self.sections.observe(src, self.scalars, scalar, referred);
+        }
+        self.scalars += 1;
+        self.visit(scalar, text, referred);
+    }
+
+    /// Has come to the end of the file.
+    pub(super) fn finish(&mut self) {
         for section in std::mem::take(&mut self.sections).into_sections() {
             self.genesys_section(&section);
         }
@@ -79,7 +91,6 @@ impl<'a> Search<'a> {
         self.finds.dedup_by(|next, find| {
             next.span.start == find.span.start && next.range.start < find.range.end
         });
-        Ok(())
     }
 
     /// Follows the names to a value, and looks whether it is a secret.
@@ -271,7 +282,7 @@ impl<'a> Search<'a> {
         if self.path.is_empty() {
             return "(unnamed)".to_owned();
         }
-        self.path.iter().map(|(_, name)| &**name).collect::<Vec<_>>().join(".")
+        self.path.iter().map(|(_, name)| without_secrets(name)).collect::<Vec<_>>().join(".")
     }
 
     /// The entry that is named after the file and `names`.

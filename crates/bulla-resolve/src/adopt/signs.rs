@@ -29,9 +29,13 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 /// Whether the letters at the end of an ASCII name are those of a word that tells a secret.
 fn ends_like_secret(name: &str) -> bool {
     let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
+    let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
     let is_end = |word: &&str| {
-        let end = name.len().checked_sub(word.len()).map(|start| &name[start..]);
-        end.is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
+        let word = word.as_bytes();
+        // Most words are told apart by one letter.
+        word.ends_with(&[last])
+            && name.len() >= word.len()
+            && name[name.len() - word.len()..].eq_ignore_ascii_case(word)
     };
     SECRET_WORDS.iter().any(is_end) || is_end(&"key") || is_end(&DATA)
 }
@@ -39,7 +43,10 @@ fn ends_like_secret(name: &str) -> bool {
 /// Whether a value has the shape of a token or a private key.
 pub(crate) fn is_secret_value(value: &str) -> bool {
     let long_enough = |prefix: &&str| value.len() >= prefix.len() + 8;
-    if TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix) && long_enough(prefix)) {
+    // Most values begin with another letter than all of them.
+    let may_begin = value.bytes().next().is_some_and(|b| BEGINS_PREFIX[usize::from(b)]);
+    let begins = |prefix: &&str| value.starts_with(*prefix) && long_enough(prefix);
+    if may_begin && TOKEN_PREFIXES.iter().any(begins) {
         return !value.contains(char::is_whitespace);
     }
     is_private_key(value)
@@ -206,6 +213,17 @@ pub(crate) const TOKEN_PREFIXES: &[&str] = &[
     "xoxp-",
     "ya29.",
 ];
+
+/// The letters that [`TOKEN_PREFIXES`] begin with.
+const BEGINS_PREFIX: [bool; 256] = {
+    let mut marked = [false; 256];
+    let mut number = 0;
+    while number < TOKEN_PREFIXES.len() {
+        marked[TOKEN_PREFIXES[number].as_bytes()[0] as usize] = true;
+        number += 1;
+    }
+    marked
+};
 
 /// The words of `DB_PASSWORD`, `dbPassword`, `db.password`, in lower case.
 fn words(name: &str) -> Vec<String> {

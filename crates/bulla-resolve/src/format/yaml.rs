@@ -27,9 +27,21 @@ impl Syntax for Yaml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
-        if simple::is_simple(text) {
+        if text.len() <= SHORT && !kubernetes::may_hold_secret(src) {
+            let mut scalars = Vec::with_capacity(text.len() / 16);
+            let keep = |node| {
+                if let Node::Scalar(scalar) = node {
+                    scalars.push(scalar);
+                }
+            };
+            if simple::walk(text, bom, keep).is_some() {
+                scalars.into_iter().for_each(found);
+                return Ok(());
+            }
+        } else if simple::is_simple(text) {
             let walk = |found: &mut dyn FnMut(Node)| {
-                simple::walk(text, bom, found);
+                let read = simple::walk(text, bom, found);
+                debug_assert!(read.is_some(), "it is simple");
                 Ok(())
             };
             return kubernetes::scan(src, walk, found);
@@ -80,6 +92,10 @@ impl Syntax for Yaml {
             .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
     }
 }
+
+/// Up to so many bytes, what is found is kept until all of a file is known to be simple; a longer one is
+/// gone through twice, which takes no memory.
+const SHORT: usize = 64 << 10;
 
 /// Whether Helm, or another tool with Go's templates, is to make YAML of `text`.
 fn is_go_template(text: &str) -> bool {

@@ -109,10 +109,10 @@ proptest! {
         if !reading.is_suspect(format.syntax()) {
             reading.hits = expression::hits(&src);
             // What does not follow its format is copied, if nothing can be replaced in it.
-            let _ = reading.scan(format.syntax(), None);
-            let found = reading.pending.iter().map(|pending| &pending.what).collect::<Vec<_>>();
+            let _ = reading.scan(format.syntax(), None, &mut |_| ());
+            let found = reading.read.pending.iter().map(|pending| &pending.what).collect::<Vec<_>>();
             prop_assert!(
-                reading.places.is_empty() && found.is_empty(),
+                reading.read.places.is_empty() && found.is_empty(),
                 "{}: {found:?} in {}", format.name(), String::from_utf8_lossy(&src)
             );
         }

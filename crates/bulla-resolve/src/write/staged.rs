@@ -103,8 +103,9 @@ impl Staged {
         let fd = rustix::fs::openat(&self.folder.fd, self.hidden.of_new(), flags, mode)
             .map_err(|error| self.failed("create", error))?;
         let mut file = File::from(fd);
-        self.new = Some(self.number_of(&file)?);
-        self.fill(&mut file, contents, sync)
+        let made = self.look_at(&file)?;
+        self.new = Some(made.st_ino);
+        self.fill(&mut file, &made, contents, sync)
     }
 
     /// Writes the contents into a file without a name, which no crash can leave behind, and then
@@ -121,27 +122,36 @@ impl Staged {
             return Ok(false);
         };
         let mut file = File::from(fd);
-        self.fill(&mut file, contents, sync)?;
-        let number = self.number_of(&file)?;
+        let made = self.look_at(&file)?;
+        self.fill(&mut file, &made, contents, sync)?;
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
         let (to, name) = (&self.folder.fd, self.hidden.of_new());
         let linked = rustix::fs::linkat(CWD, unnamed, to, name, AtFlags::SYMLINK_FOLLOW);
-        Ok(linked.is_ok().then(|| self.new = Some(number)).is_some())
+        Ok(linked.is_ok().then(|| self.new = Some(made.st_ino)).is_some())
     }
 
-    fn number_of(&self, file: &File) -> Result<u64, WriteError> {
-        let stat = rustix::fs::fstat(file).map_err(|error| self.failed("look at", error))?;
-        Ok(stat.st_ino)
+    fn look_at(&self, file: &File) -> Result<Stat, WriteError> {
+        rustix::fs::fstat(file).map_err(|error| self.failed("look at", error))
     }
 
-    fn fill(&self, file: &mut File, contents: &Secret, sync: bool) -> Result<(), WriteError> {
+    /// Gives the file that was `made` its owner and mode, and then its contents.
+    fn fill(
+        &self,
+        file: &mut File,
+        made: &Stat,
+        contents: &Secret,
+        sync: bool,
+    ) -> Result<(), WriteError> {
         let (user, group) = self.owner;
         if user.is_some() || group.is_some() {
             rustix::fs::fchown(&*file, user, group)
                 .map_err(|error| self.failed("set the owner of", error))?;
         }
-        rustix::fs::fchmod(&*file, self.mode)
-            .map_err(|error| self.failed("set the mode of", error))?;
+        // To set the mode that it has would be one more change for the file system's journal.
+        if Mode::from_raw_mode(made.st_mode) != self.mode {
+            rustix::fs::fchmod(&*file, self.mode)
+                .map_err(|error| self.failed("set the mode of", error))?;
+        }
         file.write_all(contents.expose()).map_err(|error| self.failed("write", error))?;
         if sync { file.sync_all().map_err(|error| self.failed("sync", error)) } else { Ok(()) }
     }
