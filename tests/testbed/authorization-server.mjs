@@ -52,12 +52,15 @@ const MAIL_SCOPES = [
 const person = {
   application_type: "native",
   redirect_uris: ["127.0.0.1", "localhost", "[::1]"].flatMap((host) => [
+    `http://${host}`,
     `http://${host}/`,
     `http://${host}/callback`,
   ]),
   grant_types: ["authorization_code", "refresh_token", DEVICE],
   response_types: ["code"],
 };
+// A client of Google's form, which has two secrets while one is being replaced by the other.
+const GOOGLE = "1234.apps.googleusercontent.com";
 const machine = { redirect_uris: [], response_types: [] };
 const clients = [
   { ...person, client_id: "desktop", token_endpoint_auth_method: "none" },
@@ -65,6 +68,12 @@ const clients = [
     ...person,
     client_id: "desktop-with-secret",
     client_secret: "desktop-secret",
+    token_endpoint_auth_method: "client_secret_post",
+  },
+  {
+    ...person,
+    client_id: GOOGLE,
+    client_secret: "GOCSPX-the-first-secret",
     token_endpoint_auth_method: "client_secret_post",
   },
   {
@@ -146,6 +155,23 @@ for (const event of ["authorization.error", "grant.error", "grant.revoked", "int
 }
 server.on("authorization.success", noteGoogle);
 
+const { compareClientSecret } = server.Client.prototype;
+server.Client.prototype.compareClientSecret = function (given) {
+  return compareClientSecret.call(this, given) || (this.clientId === GOOGLE && given === "GOCSPX-the-second-secret");
+};
+
+// RFC 8628, section 3.5: who is told to slow down waits 5 seconds longer from then on, and 5 seconds
+// from the beginning.
+const paces = new Map();
+function isTooSoon(code) {
+  const pace = paces.get(code);
+  return pace !== undefined && Date.now() - pace.last < pace.interval;
+}
+function notePace(code, slower) {
+  const interval = (paces.get(code)?.interval ?? 5000) + (slower ? 5000 : 0);
+  paces.set(code, { interval, last: Date.now() });
+}
+
 const faults = faultsOf(path.join(folder, "faults.json"));
 const paused = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
@@ -153,13 +179,27 @@ server.use(async (ctx, next) => {
   const fault = faults(ctx.path);
   if (fault?.delay) await paused(fault.delay);
   if (fault?.replaces) {
-    const body = await bodyOf(ctx.req);
-    log(lineOf(ctx, Object.fromEntries(new URLSearchParams(body)), { fault: fault.name, status: fault.sends ?? null }));
+    const params = Object.fromEntries(new URLSearchParams(await bodyOf(ctx.req)));
+    log(lineOf(ctx, params, { fault: fault.name, status: fault.sends ?? null }));
+    if (params.device_code) notePace(params.device_code, fault.body?.includes("slow_down"));
     ctx.respond = false;
     return breakAnswer(ctx.res, fault);
   }
   await next();
   const params = ctx.oidc?.params ?? {};
+  if (params.grant_type === DEVICE && params.device_code) {
+    const tooSoon = isTooSoon(params.device_code);
+    notePace(params.device_code, tooSoon);
+    if (tooSoon) {
+      ctx.status = 400;
+      ctx.body = { error: "slow_down" };
+    }
+  }
+  // Not all servers say who they are (RFC 9207), and here it would not be Google.
+  if (options.google) {
+    const location = ctx.response.get("Location");
+    if (location) ctx.set("Location", location.replace(/([?&])iss=[^&]*&?/, "$1").replace(/[?&]$/, ""));
+  }
   // Google does not repeat what stays the same.
   if (options.google && params.grant_type === "refresh_token") delete ctx.body?.refresh_token;
   const introspected = ctx.path === "/token/introspection" && ctx.body;

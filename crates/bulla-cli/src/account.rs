@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
 pub(crate) use grants::{
-    VaultGrants, WallClock, grant, hold_still, let_renewals_end, put, refresh_token, state,
+    VaultGrants, WallClock, being_renewed, grant, hold_still, put, refresh_token, state,
 };
 pub(crate) use network::Network;
 

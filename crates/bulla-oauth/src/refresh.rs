@@ -222,7 +222,11 @@ impl<G: Grants> Refresh<'_, G> {
                 }
                 Asked::Refused(refusal) => {
                     details.trouble = Some((now, refusal.clone()));
-                    grant.life = Life::Live(details);
+                    // It says nothing about a token that may have been lost before.
+                    grant.life = match cut_off {
+                        Some(since) => Life::Refreshing { since, details },
+                        None => Life::Live(details),
+                    };
                     store(&grant)?;
                     return Err(RefreshError::Client(refusal));
                 }

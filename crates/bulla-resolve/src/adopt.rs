@@ -79,6 +79,8 @@ pub struct Find {
     pub public: bool,
     /// What it is.
     pub value: Secret,
+    /// Of a refresh token, the entry of the client that it was given to, where the file says so.
+    pub client: Option<String>,
     /// The scalar that it stands in.
     span: Range<usize>,
     /// Where it stands in what the scalar decodes to.

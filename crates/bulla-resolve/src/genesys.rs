@@ -193,6 +193,13 @@ impl Section {
         self.text("mailbox").or_else(|| self.text("user"))
     }
 
+    /// The entry of the client whose section `secret = NAME` selects.
+    pub(crate) fn client(&self) -> Option<String> {
+        self.option("secret").filter(|option| !option.referred)?;
+        let name = self.text("secret").filter(|name| !name.contains(char::is_whitespace))?;
+        Some(format!("secret-{name}"))
+    }
+
     /// Whether it logs in with a token.
     pub(crate) fn uses_tokens(&self) -> bool {
         self.options.iter().any(|option| {

@@ -292,6 +292,16 @@ impl Store for SqliteStore {
         }
         lock::take(&self.locks(), name, self.options.lock_wait)
     }
+
+    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+        if self.access == Access::Immutable {
+            return Err(StoreError::ReadOnly);
+        }
+        match lock::take(&self.locks(), name, Duration::ZERO) {
+            Err(StoreError::Busy) => Ok(None),
+            taken => taken.map(|lock| -> Option<Box<dyn Lock>> { Some(lock) }),
+        }
+    }
 }
 
 /// 64 MiB of pages, as SQLite counts them: negative, in KiB. What a writer changes beyond this goes

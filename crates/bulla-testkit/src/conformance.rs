@@ -76,6 +76,7 @@ fn promises<S: Store + Sync>() -> Vec<(&'static str, Check<S>)> {
         ("locks of different names do not meet", locks::names_do_not_meet),
         ("a lock stops no reader and no writer", locks::lock_stops_no_transaction),
         ("a lock dies with its holder", locks::lock_dies_with_its_holder),
+        ("a lock that is held is seen", locks::a_held_lock_is_seen),
     ]
 }
 

@@ -133,6 +133,15 @@ impl Testbed {
         self.person("chromium")
     }
 
+    /// The one who reads a rendered configuration and logs in with it, `tests/testbed/email-server`; the
+    /// caller adds the file.
+    #[must_use]
+    pub fn email_server(&self) -> Command {
+        let mut command = self.person("email-server");
+        command.arg("--token-endpoint").arg(format!("{}/token", self.issuer()));
+        command
+    }
+
     fn person(&self, program: &str) -> Command {
         let mut command = Command::new(programs().join(program));
         command.arg("--ca").arg(self.ca());

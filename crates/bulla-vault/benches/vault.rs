@@ -189,6 +189,10 @@ impl Store for InPlace {
     fn lock(&self, _: &[u8; 16]) -> Result<Box<dyn Lock + '_>, StoreError> {
         Err(StoreError::Busy)
     }
+
+    fn try_lock(&self, _: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+        Err(StoreError::Busy)
+    }
 }
 
 struct Direct<'s>(&'s InPlace);

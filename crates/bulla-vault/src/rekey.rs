@@ -40,6 +40,15 @@ pub struct Rekeyed {
 /// What a change of the vault key is about to do, or has done so far.
 #[non_exhaustive]
 pub enum RekeyStep<'a> {
+    /// Nobody else can write from here to the end. Who has begun something that has to be written
+    /// under the old key shows in `vault` now, or will be refused: under this step alone it can be
+    /// said that nobody has.
+    Alone {
+        /// The vault, to be read.
+        vault: &'a Vault<'a>,
+        /// Setting this gives up, with [`SlotError::Stopped`].
+        stop: &'a mut bool,
+    },
     /// The commit comes next. A client that remembers `next` before it goes on knows the vault again
     /// whatever happens to it meanwhile: afterwards the vault has another pin.
     Committing {
@@ -84,6 +93,11 @@ impl Vault<'_> {
         };
 
         let mut batch = self.write(stamp)?;
+        let mut stop = false;
+        at(RekeyStep::Alone { vault: self, stop: &mut stop });
+        if stop {
+            return Err(SlotError::Stopped);
+        }
         current_keyring(batch.rows())?;
         let mut ledger = Ledger::read(batch.rows())?;
         if let Some(label) = remove {

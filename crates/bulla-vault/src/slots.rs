@@ -102,6 +102,9 @@ pub enum SlotError {
     /// would take nothing from its holder.
     #[error("the identity of this recipient opens slot `{0}` already")]
     SameRecipient(String),
+    /// Who asked for a new vault key gave it up.
+    #[error("the vault key was not changed")]
+    Stopped,
     /// The slot could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),

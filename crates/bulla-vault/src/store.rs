@@ -63,6 +63,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError::Busy`] if another holder kept it for too long.
     fn lock(&self, name: &[u8; 16]) -> Result<Box<dyn Lock + '_>, StoreError>;
+
+    /// Takes the same lock if nobody holds it, and does not wait: `None` says that somebody does.
+    ///
+    /// # Errors
+    /// What went wrong with the store.
+    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError>;
 }
 
 /// A consistent snapshot of a store.

@@ -122,6 +122,15 @@ impl<'s> Vault<'s> {
         self.store.lock(&self.keys.lock_name(&self.keys.entry_id(name.as_str())))
     }
 
+    /// Takes the same lock if nobody holds it, and does not wait: `None` says that somebody is at
+    /// work on the entry.
+    ///
+    /// # Errors
+    /// What went wrong with the store.
+    pub fn try_lock(&self, name: &EntryName) -> Result<Option<Box<dyn Lock + 's>>, StoreError> {
+        self.store.try_lock(&self.keys.lock_name(&self.keys.entry_id(name.as_str())))
+    }
+
     /// Under which id the store knows an entry. A large number of writes is fastest in the order of
     /// these, since that is how stores keep their rows.
     #[must_use]

@@ -1,6 +1,5 @@
 //! The vault as the place where grants are kept.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bulla_oauth::{Clock, Grant, Grants, Life, SCHEMA};
@@ -102,22 +101,9 @@ pub(crate) fn hold_still<'v>(
     mailboxes.into_iter().map(lock).collect()
 }
 
-/// Waits until no token in the vault is being renewed: under another key it could not be written, and
-/// its lock has another name. Renewals that were cut off are not waited for.
-pub(crate) fn let_renewals_end(vault: &Vault<'_>) -> Result<(), Failure> {
-    let mut waited_for = BTreeSet::new();
-    loop {
-        let mut names = being_renewed(vault)?;
-        names.retain(|name| waited_for.insert(name.clone()));
-        if names.is_empty() {
-            return Ok(());
-        }
-        // Others may begin meanwhile, so we look again.
-        drop(hold_still(vault, &names)?);
-    }
-}
-
-fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
+/// The mailboxes whose tokens are being renewed: under another key a token that comes could not be
+/// written, and its lock has another name. Renewals that were cut off do not count.
+pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
     let mut names = Vec::new();
     vault.read()?.each::<Failure>(&mut |version| {
         if let Some(entry) = version.live()
@@ -128,7 +114,13 @@ fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
         }
         Ok(())
     })?;
-    Ok(names)
+    let mut held = Vec::new();
+    for name in names {
+        if vault.try_lock(&name)?.is_none() {
+            held.push(name);
+        }
+    }
+    Ok(held)
 }
 
 /// The grant in an entry.

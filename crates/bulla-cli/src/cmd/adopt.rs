@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::Done;
 use super::render::{Waiting, formats, read, several, shown};
+use crate::account::{CLIENT, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::printer::counted;
@@ -167,6 +168,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
             if let Some(prefix) = &args.prefix {
                 for find in &mut adoption.finds {
                     find.entry = format!("{prefix}/{}", find.entry);
+                    find.client = find.client.take().map(|client| format!("{prefix}/{client}"));
                 }
             }
             drop(Zeroizing::new(bytes));
@@ -434,10 +436,27 @@ fn put(
         entry.set(field).map_err(bulla_vault::WriteError::from)?;
         changed += 1;
     }
-    if changed > 0 {
+    let noted = note_client(&mut entry, gathered)?;
+    if changed > 0 || noted {
         batch.put(name, entry, None).map_err(|error| Failure::from(error).about(name))?;
     }
     Ok(changed)
+}
+
+/// Notes in a mailbox to which client its grant was given, unless that is known: where there are several
+/// clients, it would be asked for with the first refresh. Tells whether that changed anything.
+fn note_client(entry: &mut Entry, gathered: &Gathered<'_>) -> Result<bool, Failure> {
+    if gathered.kind != Kind::Mailbox {
+        return Ok(false);
+    }
+    let told = gathered.fields.iter().find_map(|(_, find, _)| find.client.as_ref());
+    let client = told.filter(|client| EntryName::new(client).is_ok());
+    let (Some(client), None) = (client, text(entry, CLIENT)) else { return Ok(false) };
+    let value = Secret::copied_from(client.as_bytes());
+    let name = super::target::field_name(CLIENT)?;
+    let field = Field { name, value, public: true, expires: None };
+    entry.set(field).map_err(bulla_vault::WriteError::from)?;
+    Ok(true)
 }
 
 fn name(find: &Find) -> Result<EntryName, Failure> {

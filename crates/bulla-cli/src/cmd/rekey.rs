@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Done;
 use super::slot::KdfArgs;
-use crate::account::let_renewals_end;
+use crate::account::{being_renewed, hold_still};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::kernel;
@@ -156,13 +156,27 @@ fn rekey(
     };
     let progress = Progress::new("sealing again", context.printer.quiet);
     let memory = MemoryFile::of(context, &vault.id());
-    let_renewals_end(vault)?;
-    let done = vault.rekey(&own, remove, context.stamp(None), &mut |step| match step {
-        RekeyStep::Sealing { done, total } => progress.at(done, total),
-        // A run that is stopped behind the commit would not know the vault again by its old pin.
-        RekeyStep::Committing { next } => memory.announce(next, &context.printer),
-        _ => {}
-    })?;
+    let done = loop {
+        // A token that is on its way has to be written under the key that it was asked for with.
+        drop(hold_still(vault, &being_renewed(vault)?)?);
+        let mut began = Ok(Vec::new());
+        let done = vault.rekey(&own, remove, context.stamp(None), &mut |step| match step {
+            // Making a key takes a while, and somebody may have begun meanwhile. Who begins from here
+            // on cannot write it down, and then asks nobody.
+            RekeyStep::Alone { vault, stop } => {
+                began = being_renewed(vault);
+                *stop = !matches!(&began, Ok(names) if names.is_empty());
+            }
+            RekeyStep::Sealing { done, total } => progress.at(done, total),
+            // A run that is stopped behind the commit would not know the vault again by its old pin.
+            RekeyStep::Committing { next } => memory.announce(next, &context.printer),
+            _ => {}
+        });
+        if !began?.is_empty() {
+            continue;
+        }
+        break done?;
+    };
     drop(progress);
     // What `unlock` kept opens nothing any more.
     let _ = kernel::forget(&vault.id());

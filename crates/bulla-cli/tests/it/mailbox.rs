@@ -9,6 +9,8 @@ mod clients;
 mod elsewhere;
 /// Everything that a provider may answer, and the refresh token afterwards.
 mod faults;
+/// The worst day, by the page that was written for it.
+mod incidents;
 /// Kills and full disks in the middle of a refresh.
 mod killed;
 /// Tokens in templates.
@@ -19,6 +21,8 @@ mod status;
 mod token;
 /// Proofs that a mailbox opens, and why it does not.
 mod verify;
+/// The whole way, from nothing to mailboxes that open.
+mod whole;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

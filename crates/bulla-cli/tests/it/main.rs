@@ -17,6 +17,8 @@ mod faults;
 mod fronts;
 /// Mailboxes, their grants and tokens, with real servers.
 mod mailbox;
+/// Pages of docs/ whose commands are tried as they stand there.
+mod page;
 /// A terminal that is played by the test.
 mod pty;
 /// Several processes at one vault.

@@ -241,6 +241,27 @@ fn an_outage_does_not_hide_a_lost_answer() {
     assert!(matches!(kept.load().unwrap().life, Life::Refreshing { since: 1_790_000_000, .. }));
 }
 
+/// A client that was refused once made us forget it as well.
+#[test]
+fn a_refused_client_does_not_hide_a_lost_answer() {
+    let invalid_client = || Ok((401, r#"{"error":"invalid_client"}"#));
+    let invalid_grant = || Ok((400, r#"{"error":"invalid_grant"}"#));
+    let (kept, clock) = (with_token(), Time::default());
+    access(&kept, &answers([lost(), lost(), lost()]), &clock, 60).err().unwrap();
+    let error = access(&kept, &answers([invalid_client()]), &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::Client(_))));
+    let Life::Refreshing { details, .. } = &kept.load().unwrap().life else { panic!() };
+    assert_eq!(details.trouble.as_ref().unwrap().1.error, "invalid_client");
+    let error = access(&kept, &answers([invalid_grant()]), &clock, 60).err();
+    assert!(matches!(error, Some(RefreshError::NeedsPerson { cut_off: Some(_), .. })));
+    // So it is if it was lost a moment before.
+    let kept = with_token();
+    access(&kept, &answers([lost(), invalid_client()]), &clock, 60).err().unwrap();
+    assert!(matches!(kept.load().unwrap().life, Life::Refreshing { .. }));
+    access(&kept, &answers([GOOD]), &clock, 60).unwrap();
+    assert!(kept.load().unwrap().life.details().unwrap().trouble.is_none());
+}
+
 #[test]
 fn a_lost_answer_does_not_take_a_good_access_token_away() {
     let (kept, clock) = (with_token(), Time::default());

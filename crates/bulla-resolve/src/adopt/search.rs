@@ -333,7 +333,8 @@ impl<'a> Search<'a> {
         // One grant can serve the mailbox and the outgoing server; another one is told apart.
         let differs = self.known(&shared, REFRESH_TOKEN).is_some_and(|value| value != find.value);
         let entry = if differs { format!("{shared}+{}", section.name) } else { shared };
-        self.add(find, &entry, EntryKind::Mailbox, REFRESH_TOKEN, false);
+        let client = section.client();
+        self.add(What { client, ..find }, &entry, EntryKind::Mailbox, REFRESH_TOKEN, false);
     }
 
     fn client_id(&mut self, find: What<'_>, entry: &str) {
@@ -374,7 +375,8 @@ impl<'a> Search<'a> {
             }
             return;
         }
-        let What { place, span, text, encoded, verbatim, range, value, filter, braces } = what;
+        let What { place, span, text, encoded, verbatim, range, value, client, filter, braces } =
+            what;
         let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim, encoded };
         self.spots.entry(span.start).or_insert_with(text);
         self.finds.push(Find {
@@ -386,6 +388,7 @@ impl<'a> Search<'a> {
             field: own,
             public,
             value: Secret::copied_from(value),
+            client,
             span,
             range,
             filter,
@@ -424,6 +427,7 @@ struct What<'t> {
     verbatim: Option<usize>,
     range: Range<usize>,
     value: &'t [u8],
+    client: Option<String>,
     filter: Option<Filter>,
     braces: Braces,
 }
@@ -444,6 +448,7 @@ impl<'t> What<'t> {
             verbatim: None,
             range: 0..text.len(),
             value: text,
+            client: None,
             filter: None,
             braces: Braces::None,
         }

@@ -87,6 +87,11 @@ impl Store for FaultyStore {
         self.fuse.call()?;
         self.inner.lock(name)
     }
+
+    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+        self.fuse.call()?;
+        self.inner.try_lock(name)
+    }
 }
 
 #[derive(Default)]

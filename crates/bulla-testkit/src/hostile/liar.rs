@@ -163,6 +163,10 @@ impl Store for HostileStore {
     fn lock(&self, name: &[u8; 16]) -> Result<Box<dyn Lock + '_>, StoreError> {
         self.inner.lock(name)
     }
+
+    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+        self.inner.try_lock(name)
+    }
 }
 
 struct LyingView<'s> {

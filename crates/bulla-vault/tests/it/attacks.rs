@@ -315,6 +315,10 @@ impl Store for Fickle {
     fn lock(&self, _: &[u8; 16]) -> Result<Box<dyn Lock + '_>, StoreError> {
         Err(StoreError::ReadOnly)
     }
+
+    fn try_lock(&self, _: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
 }
 
 struct FickleView<'s>(&'s Fickle);

@@ -195,6 +195,7 @@ fn an_identity_rekeys_without_a_passphrase() {
     let (mut seen, mut announced) = (Vec::new(), None);
     let done = vault
         .rekey(&OwnSlot::Identity, None, at(9), &mut |step| match step {
+            RekeyStep::Alone { vault, .. } => assert!(vault.read().is_ok()),
             RekeyStep::Sealing { done, total } => seen.push((done, total)),
             RekeyStep::Committing { next } => announced = Some(next.clone()),
             _ => unreachable!("there are no other steps"),
@@ -206,6 +207,23 @@ fn an_identity_rekeys_without_a_passphrase() {
     assert_eq!(announced, Some(vault.remembered()));
     assert!(open_by(&store, &friend, done.pin).is_ok());
     assert!(matches!(unlock(&store, "correct horse").err(), Some(OpenError::Locked)));
+}
+
+#[test]
+fn who_gives_up_when_nobody_else_can_write_has_changed_nothing() {
+    let (friend, leaver) = two_identities();
+    let store = MemoryStore::new();
+    let mut vault = shared(&store, &friend, &leaver);
+    let pin = vault.pin();
+    let mut vault_by_friend = open_by(&store, &friend, pin).ok().unwrap();
+    let given_up = vault_by_friend.rekey(&OwnSlot::Identity, None, at(9), &mut |step| {
+        let RekeyStep::Alone { stop, .. } = step else { panic!("it went on") };
+        *stop = true;
+    });
+    assert!(matches!(given_up, Err(SlotError::Stopped)));
+    assert_eq!(vault_by_friend.pin(), pin);
+    set(&vault, "a", "one");
+    assert!(rekey(&mut vault, None).is_ok());
 }
 
 #[test]

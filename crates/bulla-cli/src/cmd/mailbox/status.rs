@@ -41,6 +41,19 @@ struct Row {
     by_itself: bool,
     /// What went wrong when it was asked.
     failed: Option<Failure>,
+    /// What became of a refresh whose end is not written.
+    refresh: Refresh,
+}
+
+/// What is known of a refresh that was begun and whose end is not written.
+#[derive(Clone, Copy)]
+enum Refresh {
+    /// Its lock is held: somebody is at it.
+    UnderWay,
+    /// Nobody is at it any more.
+    CutOff,
+    /// The store tells nothing of its locks, as where it cannot be written.
+    Unknown,
 }
 
 /// What is to be said of a grant.
@@ -51,9 +64,6 @@ struct Verdict {
     to_do: Option<String>,
     exit: Exit,
 }
-
-/// A refresh that was begun longer ago than this was cut off: none takes so long.
-const LONGEST_REFRESH: u64 = 180;
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
     let wanted: Vec<_> =
@@ -72,6 +82,9 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
                 probe(context, vault, row, &network)?;
                 progress.at(done, all);
             }
+        }
+        for row in &mut rows {
+            look_for_its_end(context, vault, row);
         }
         let idle = idle_days(context, vault, &rows)?;
         let now = context.now();
@@ -118,7 +131,27 @@ fn row(name: &EntryName, entry: &Entry) -> Row {
         grant,
         by_itself: text(entry, GRANT_TYPE).is_some(),
         failed,
+        refresh: Refresh::Unknown,
     }
+}
+
+/// Finds out whether a refresh whose end is not written is under way.
+fn look_for_its_end(context: &Context, vault: &Vault<'_>, row: &mut Row) {
+    if !matches!(row.grant.life, Life::Refreshing { .. }) {
+        return;
+    }
+    row.refresh = match vault.try_lock(&row.name) {
+        Ok(None) => Refresh::UnderWay,
+        Ok(Some(_lock)) => {
+            // It may have ended since it was read. While we have the lock, nobody begins another.
+            let grants = VaultGrants { context, vault, name: &row.name };
+            if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
+                row.grant = grant;
+            }
+            Refresh::CutOff
+        }
+        Err(_) => Refresh::Unknown,
+    };
 }
 
 fn probe(
@@ -176,23 +209,24 @@ fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict 
     if row.grant.refresh.is_none() && !row.by_itself {
         return told("never authorised".to_owned(), authorize(), Exit::NeedsPerson);
     }
-    let details = match &row.grant.life {
-        Life::Refreshing { since, .. } => {
-            let cut = now.saturating_sub(*since) > LONGEST_REFRESH;
-            let state = if cut { "a refresh was cut off" } else { "being refreshed" };
-            let to_do =
-                cut.then(|| format!("bulla mailbox status --probe {}", address_of(&row.name)));
-            return told(state.to_owned(), to_do, Exit::Done);
-        }
-        Life::Live(details) => details,
-        _ => {
-            let to_do = format!("bulla mailbox status --probe {}", address_of(&row.name));
-            return told("not tried yet".to_owned(), Some(to_do), Exit::Done);
-        }
+    let probe = || Some(format!("bulla mailbox status --probe {}", address_of(&row.name)));
+    let refreshing = matches!(row.grant.life, Life::Refreshing { .. });
+    if refreshing && matches!(row.refresh, Refresh::UnderWay) {
+        return told("being refreshed".to_owned(), None, Exit::Done);
+    }
+    let Some(details) = row.grant.life.details() else {
+        return told("not tried yet".to_owned(), probe(), Exit::Done);
     };
     if let Some((_, refusal)) = &details.trouble {
         let to_do = "the client has to be put right".to_owned();
         return told(format!("{} (client)", refusal.error), Some(to_do), Exit::NeedsPerson);
+    }
+    if refreshing {
+        let state = match row.refresh {
+            Refresh::Unknown => "a refresh was begun, and its end is not known",
+            _ => "a refresh was cut off",
+        };
+        return told(state.to_owned(), probe(), Exit::Done);
     }
     let ends = end(details, idle_days);
     match ends {

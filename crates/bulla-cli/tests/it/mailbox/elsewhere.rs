@@ -18,6 +18,7 @@ fn the_owner_consents_on_another_machine() {
     what_is_no_address_is_refused(&world);
     an_address_is_pasted_on_a_terminal(&world);
     a_code_is_typed_into_a_browser(&world);
+    a_device_that_is_too_fast_slows_down(&world);
     a_real_browser_clicks_through(&world);
 }
 
@@ -93,6 +94,26 @@ fn a_code_is_typed_into_a_browser(world: &World) {
             _ => assert!(ended.stderr.contains("access_denied"), "{ended}"),
         }
     }
+}
+
+/// The server says `slow_down` again to who asks sooner than 10 seconds after the first one.
+fn a_device_that_is_too_fast_slows_down(world: &World) {
+    let before = world.bed.token_requests().len();
+    world.bed.fault(r#"{"status": 400, "body": "{\"error\": \"slow_down\"}"}"#);
+    let (address, servers) = ("frank@example.com", world.servers());
+    let line = format!("mailbox authorize {address} --client secret-test --device {servers}");
+    let waiting = world.begin(&line);
+    let uri = waiting.said("On any machine, open ");
+    let code = waiting.said("enter the code ");
+    let mut browser = world.bed.browser();
+    let output = browser.args([&uri, &code, address, "--device"]).output().unwrap();
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 0, "{ended}{output:?}");
+    let polls = world.bed.token_requests().split_off(before);
+    let (last, before) = polls.split_last().unwrap();
+    assert_eq!(last.status, Some(200), "{polls:?}");
+    assert!(before.iter().any(|poll| poll.fault.is_some()), "{polls:?}");
+    assert!(polls.iter().all(|poll| poll.error.as_deref() != Some("slow_down")), "{polls:?}");
 }
 
 fn a_real_browser_clicks_through(world: &World) {

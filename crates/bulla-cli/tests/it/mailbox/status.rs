@@ -67,7 +67,14 @@ fn cut_off(world: &World) {
     world.bed.fault(r#"{"drop": "before", "count": 3}"#);
     let ended = world.run("mailbox status alice@example.com --probe").run();
     assert_eq!(ended.code(), 7, "{ended}");
-    is(world, "alice@example.com", "being refreshed", 0, "");
+    // Nobody is at it any more. It was once told to be under way for three minutes.
+    let to_do = "bulla mailbox status --probe alice@example.com";
+    is(world, "alice@example.com", "a refresh was cut off", 0, to_do);
+    // That the client is refused as well does not make it forgotten.
+    world.bed.fault(r#"{"status": 401, "body": "{\"error\": \"invalid_client\"}"}"#);
+    world.run("mailbox token alice@example.com --min-ttl 2h").fails(8);
+    let to_do = "the client has to be put right";
+    is(world, "alice@example.com", "invalid_client (client)", 8, to_do);
     world.run("mailbox status alice@example.com --probe").succeeds();
     is(world, "alice@example.com", "works", 0, "");
 }
@@ -90,10 +97,15 @@ fn withdrawn_behind_our_back(world: &World) {
 
 /// Withdraws a grant at the provider as anybody can who has its token.
 pub(super) fn withdraw(world: &World, token: &str) {
+    withdraw_from(world, ("desktop-with-secret", "desktop-secret"), token);
+}
+
+/// The same of another client.
+pub(super) fn withdraw_from(world: &World, (id, secret): (&str, &str), token: &str) {
     let (ca, issuer) = (world.bed.ca().display(), world.bed.issuer());
     let config = format!(
         "url = {issuer}/token/revocation\ncacert = {ca}\nsilent\nfail\n\
-         data = \"client_id=desktop-with-secret&client_secret=desktop-secret&token={token}\"\n"
+         data = \"client_id={id}&client_secret={secret}&token={token}\"\n"
     );
     world.home.command("curl").args(["-K", "-"]).stdin(config).succeeds();
 }

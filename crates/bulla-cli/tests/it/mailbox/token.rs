@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{NO_MAIL, PATIENCE, World};
-use crate::support::Run;
+use crate::support::{Home, Run, Way};
 
 #[test]
 fn a_token_lives_as_long_as_is_asked_for() {
@@ -181,6 +181,31 @@ fn a_new_key_waits_for_those_who_begin_while_it_waits(world: &World) {
     for address in [alice, carol] {
         probe(address).succeeds();
     }
+}
+
+/// Making the new slot of a passphrase takes a while, in which others may begin: a refresh that began
+/// between the last look and the write lock once lost its token.
+#[test]
+fn a_new_key_waits_for_those_who_begin_while_it_is_made() {
+    let Some(bed) = bulla_testkit::testbed::Testbed::start(&NO_MAIL) else { return };
+    let world = World { bed, home: Home::new(Way::Passphrase) };
+    world.home.write("roots.pem", std::fs::read(world.bed.ca()).unwrap());
+    world.client("secret-test", "desktop-with-secret", "desktop-secret");
+    world.authorize("alice@example.com", "--no-verify");
+    let before = world.refresh_token("alice@example.com");
+    world.bed.fault(r#"{"delay_after": 10000}"#);
+    let rekey = thread::scope(|scope| {
+        let rekey = world.run("rekey --kdf-target 5s");
+        let rekey = scope.spawn(|| rekey.run());
+        // It has looked by now. If it has not, it will look later, which is as good.
+        thread::sleep(Duration::from_secs(2));
+        let probe = world.run("mailbox status alice@example.com --probe").run();
+        assert_eq!(probe.code(), 0, "{probe}");
+        rekey.join().unwrap()
+    });
+    assert_eq!(rekey.code(), 0, "{rekey}");
+    assert_ne!(world.refresh_token("alice@example.com"), before);
+    world.run("mailbox status alice@example.com --probe").succeeds();
 }
 
 /// Waits until a refresh is on its way.

@@ -162,6 +162,7 @@ fn exchange(world: &World) {
     }
     exchange.mode("starttls-stripped");
     assert_eq!(verify(world, "alice@example.com", "", 1), all_are("no-starttls"));
+    says_nothing(world, &exchange);
     exchange.mode("ok");
     let oauthbearer = verify(world, "alice@example.com", "--mechanism oauthbearer", 8);
     assert_eq!(oauthbearer, all_are("no-mechanism"));
@@ -176,6 +177,20 @@ fn exchange(world: &World) {
         }
     }
     assert!(logins >= 36, "{logins} logins");
+}
+
+/// A server that takes the connection and is silent is given up, by each protocol.
+fn says_nothing(world: &World, exchange: &Exchange) {
+    exchange.mode("hang");
+    std::thread::scope(|scope| {
+        let each = ["imap", "pop3", "smtp"].map(|protocol| {
+            scope.spawn(move || {
+                verify(world, "alice@example.com", &format!("--protocol {protocol}"), 7)
+            })
+        });
+        let found: Vec<_> = each.into_iter().flat_map(|each| each.join().unwrap()).collect();
+        assert_eq!(found, all_are("server-unreachable"));
+    });
 }
 
 const REFUSED: [&str; 3] = ["token-refused"; 3];
