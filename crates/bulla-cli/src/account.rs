@@ -163,9 +163,10 @@ impl Account {
     /// The same failure with the names of this mailbox in its hints, so that they can be pasted.
     pub(crate) fn named(&self, failure: impl Into<Failure>) -> Failure {
         let mut failure = failure.into();
+        let name = self.name.as_str();
         for hint in &mut failure.hints {
             *hint = hint
-                .replace("ADDRESS", &self.address)
+                .replace("ADDRESS", name.strip_prefix("mailbox/").unwrap_or(name))
                 .replace("MAILBOX", self.name.as_str())
                 .replace("CLIENT", self.registration.name.as_str());
         }

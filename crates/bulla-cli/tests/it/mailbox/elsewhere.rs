@@ -18,6 +18,7 @@ fn the_owner_consents_on_another_machine() {
     what_is_no_address_is_refused(&world);
     an_address_is_pasted_on_a_terminal(&world);
     a_code_is_typed_into_a_browser(&world);
+    nobody_types_the_code(&world);
     a_device_that_is_too_fast_slows_down(&world);
     a_real_browser_clicks_through(&world);
 }
@@ -69,6 +70,12 @@ fn an_address_is_pasted_on_a_terminal(world: &World) {
     let line = line.replace("alice", "bob");
     let mut session = Session::start(&world.home, &line.split_whitespace().collect::<Vec<_>>());
     session.expect("Paste its whole address here: ");
+    // A slip of the hand once ended it.
+    for slip in ["hello\n", "\n", "http://127.0.0.1/?code=x&state=other\n"] {
+        session.types(slip);
+        session.expect("warning: what came back from the browser ");
+        session.expect("Paste its whole address here: ");
+    }
     let url = session.seen().split_whitespace().find(|word| word.starts_with("https://"));
     let seen = world.visit(url.unwrap(), "bob@example.com", &[]);
     session.types(seen);
@@ -114,6 +121,14 @@ fn a_device_that_is_too_fast_slows_down(world: &World) {
     assert_eq!(last.status, Some(200), "{polls:?}");
     assert!(before.iter().any(|poll| poll.fault.is_some()), "{polls:?}");
     assert!(polls.iter().all(|poll| poll.error.as_deref() != Some("slow_down")), "{polls:?}");
+}
+
+/// `--timeout` was once ignored here.
+fn nobody_types_the_code(world: &World) {
+    let line = "mailbox authorize nobody@example.com --client secret-test --no-verify --device";
+    let ended = world.run(&format!("{line} --timeout 1s")).fails(8);
+    assert!(ended.stderr.contains("\nThis waits 1 second for it.\n"), "{ended}");
+    assert!(ended.stderr.contains("nobody typed the code in time"), "{ended}");
 }
 
 fn a_real_browser_clicks_through(world: &World) {

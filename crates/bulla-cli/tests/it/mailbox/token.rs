@@ -211,7 +211,7 @@ fn a_new_key_waits_for_those_who_begin_while_it_is_made() {
 /// Waits until a refresh is on its way.
 fn is_begun(world: &World, address: &str) {
     let until = Instant::now() + PATIENCE;
-    while world.status(address)["state"] != "being refreshed" {
+    while world.status(address)["state"] != "refreshing" {
         assert!(Instant::now() < until, "no refresh was begun");
         thread::sleep(Duration::from_millis(20));
     }
