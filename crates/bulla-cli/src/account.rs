@@ -4,7 +4,8 @@ mod grants;
 mod network;
 
 use bulla_oauth::{
-    Authentication, Client, GrantType, Provider, Providers, Refresh, Server, TokenEndpoint,
+    Authentication, Client, ClientAt, GrantType, Provider, Providers, Refresh, Server,
+    TokenEndpoint,
 };
 use bulla_vault::{Entry, EntryName, FieldName, Kind, Snapshot};
 
@@ -15,7 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
 pub(crate) use grants::{
-    VaultGrants, WallClock, being_renewed, grant, hold_still, put, refresh_token, state,
+    VaultGrants, WallClock, being_renewed, grant, hold_still, persist, put, refresh_token, state,
 };
 pub(crate) use network::Network;
 
@@ -45,6 +46,8 @@ pub(crate) struct Registration {
     pub(crate) provider_name: String,
     /// When the entry was last changed, in seconds since 1970.
     pub(crate) changed: u64,
+    /// The client as the provider knows it.
+    pub(crate) at: ClientAt,
     is_asked: bool,
     /// Whether the entry says where the secret goes.
     says_where: bool,
@@ -125,7 +128,10 @@ impl Account {
             None => only_client(snapshot, name)?,
         };
         let mut registration = Registration::find(context, snapshot, &client)?;
-        if let Some(endpoint) = known_endpoint(name, entry) {
+        if let Ok(grant) = grant(name, entry)
+            && grant.is_of(&registration.at)
+            && let Some(endpoint) = grant.life.details().and_then(|d| d.token_endpoint.clone())
+        {
             registration.trust(endpoint);
         }
         let grant_type = match text(entry, GRANT_TYPE).as_deref() {
@@ -173,6 +179,15 @@ impl Account {
         failure
     }
 
+    /// The account that tokens have to be of. At Microsoft and elsewhere one account may open
+    /// another's mailbox; then the mail server decides.
+    pub(crate) fn only_account(&self) -> Option<&str> {
+        let may_be_shared =
+            self.user != self.address || self.registration.provider.app_scope.is_some();
+        let by_itself = self.grant_type != GrantType::RefreshToken;
+        (!may_be_shared && !by_itself).then_some(self.address.as_str())
+    }
+
     /// What it takes to get tokens for it, once it is [reached](Self::reach).
     pub(crate) fn refresh<'a>(
         &'a self,
@@ -182,6 +197,8 @@ impl Account {
         Refresh {
             grants,
             client: &self.registration.client,
+            client_at: &self.registration.at,
+            account: self.only_account(),
             token_endpoint: &self.registration.provider.token_endpoint,
             grant_type: self.grant_type.clone(),
             http: network,
@@ -211,11 +228,6 @@ pub(crate) fn servers(
             })
         })
         .collect()
-}
-
-/// Where the tokens of a mailbox came from.
-fn known_endpoint(name: &EntryName, entry: &Entry) -> Option<TokenEndpoint> {
-    grant(name, entry).ok()?.life.details()?.token_endpoint.clone()
 }
 
 /// Every entry of this kind, by name.
@@ -279,11 +291,14 @@ impl Registration {
         };
         let client = Client { id, secret, authentication };
         let is_asked = !provider.token_endpoint.is_empty();
+        let at = provider.issuer.as_deref().unwrap_or(&provider.token_endpoint);
+        let at = ClientAt { provider: at.trim_end_matches('/').to_owned(), id: client.id.clone() };
         Ok(Self {
             name: name.clone(),
             client,
             provider,
             provider_name,
+            at,
             changed: found.time,
             is_asked,
             says_where: says.is_some(),

@@ -14,6 +14,7 @@ mod env;
 mod failure;
 mod files;
 mod harden;
+mod hold;
 mod input;
 mod kernel;
 mod manifest;

@@ -15,6 +15,8 @@ use rustix::termios::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
+use crate::hold;
+
 /// Whether there is a terminal to ask on: stdin may be a pipe all the same.
 pub(crate) fn is_there() -> bool {
     terminal().is_ok()
@@ -151,11 +153,16 @@ fn set_back() {
 fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
+        hold::leave();
         let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else { return };
         let _ = WATCH_HANDLE.set(signals.handle());
         thread::spawn(move || {
             for signal in &mut signals {
                 set_back();
+                // What is held does what it does later.
+                if hold::is_on() {
+                    continue;
+                }
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
         });

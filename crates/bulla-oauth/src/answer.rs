@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::http::Response;
+use crate::object::Object;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::words::{clean, repeats};
 
 /// Tokens that a provider gave.
 pub struct Tokens {
@@ -52,104 +54,100 @@ impl std::fmt::Debug for Rescued {
     }
 }
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    access_token: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    refresh_token: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    token_type: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    id_token: Option<Cow<'a, str>>,
-    #[serde(default)]
-    scope: Option<serde_json::Value>,
-    #[serde(default)]
-    expires_in: Option<serde_json::Value>,
-    // Microsoft's older endpoint and others say it so.
-    #[serde(default, alias = "refresh_expires_in")]
-    refresh_token_expires_in: Option<serde_json::Value>,
-}
-
 impl Tokens {
     /// Reads an answer. `sent` are the secrets of the request, so that no error repeats one.
+    ///
+    /// The status decides what an answer is (RFC 6749, sections 5.1 and 5.2), apart from errors that
+    /// come with a good one. A refresh token in it is kept, whatever is wrong with the rest.
     pub(crate) fn read(response: &Response, sent: &[&Secret]) -> Result<Self, AnswerFault> {
         let Response { status, body, .. } = response;
+        let unreadable = |what| AnswerFault::Unreadable { status: *status, what };
+        let object = Object::read(body.expose());
+        let is_good = (200..300).contains(status);
+        let gives =
+            object.as_ref().filter(|object| is_good && object.text("access_token").is_some());
         // Some say 200 and mean an error.
-        if let Some(refusal) = Refusal::read(body.expose(), sent) {
+        if gives.is_none()
+            && let Some(refusal) = Refusal::read(body.expose(), sent)
+        {
             return Err(match status {
-                408 | 429 | 500.. => AnswerFault::Unreadable {
-                    status: *status,
-                    what: "the provider is not available",
-                },
+                408 | 429 | 500.. => unreadable("the provider is not available"),
                 _ => AnswerFault::Refused(refusal),
             });
         }
-        if *status != 200 {
-            let what = match status {
+        if !is_good {
+            return Err(unreadable(match status {
                 300..=399 => "the answer is a redirect, which is not followed",
                 _ => "the answer is not one of a token endpoint",
-            };
-            return Err(AnswerFault::Unreadable { status: *status, what });
+            }));
         }
-        let parsed: Body<'_> = serde_json::from_slice(body.expose()).map_err(|_| {
-            AnswerFault::Unreadable { status: *status, what: "the answer is not JSON with tokens" }
-        })?;
-        let refresh = parsed.refresh_token.as_deref().filter(|token| is_token(token));
+        let object = object.ok_or_else(|| unreadable("the answer is not JSON with tokens"))?;
+        let refresh = object.text("refresh_token").filter(|token| is_refresh_token(token));
         let refresh = refresh.map(|token| Secret::copied_from(token.as_bytes()));
-        let refresh_expires_in =
-            parsed.refresh_token_expires_in.as_ref().and_then(seconds).filter(|&life| life > 0);
-        let bearer = parsed.token_type.as_deref().is_none_or(|t| t.eq_ignore_ascii_case("bearer"));
-        let access = parsed.access_token.as_deref().filter(|token| is_token(token));
-        let expires_in = parsed.expires_in.as_ref().and_then(seconds);
-        let what = match (&access, bearer, expires_in) {
-            (None, ..) => Some("there is no access token in the answer"),
-            (_, false, _) => Some("the access token is not a bearer token"),
-            (.., Some(0)) => Some("the access token in the answer has expired already"),
-            _ => None,
-        };
-        if let Some(what) = what {
-            let rescued = refresh.map(|refresh| Box::new(Rescued { refresh, refresh_expires_in }));
-            return Err(AnswerFault::Useless { what, rescued });
+        if !object.is_whole && refresh.is_none() {
+            return Err(unreadable("the answer is not JSON with tokens"));
         }
-        let access = access.expect("it was looked at above");
+        // Microsoft's older endpoint and others have the second name.
+        let refresh_expires_in = ["refresh_token_expires_in", "refresh_expires_in"]
+            .into_iter()
+            .find_map(|name| seconds(object.number(name)?))
+            .filter(|&life| life > 0);
+        let bearer =
+            object.text("token_type").is_none_or(|sort| sort.eq_ignore_ascii_case("bearer"));
+        let access = object.text("access_token").filter(|token| is_token(token));
+        let expires_in = object.number("expires_in").and_then(seconds);
+        let access = match access {
+            _ if !object.is_whole => Err("the answer was cut off"),
+            None => Err("there is no access token in the answer"),
+            _ if !bearer => Err("the access token is not a bearer token"),
+            _ if expires_in == Some(0) => Err("the access token in the answer has expired already"),
+            Some(access) => Ok(access),
+        };
+        let access = match access {
+            Ok(access) => Secret::copied_from(access.as_bytes()),
+            Err(what) => {
+                let rescued =
+                    refresh.map(|refresh| Box::new(Rescued { refresh, refresh_expires_in }));
+                return Err(AnswerFault::Useless { what, rescued });
+            }
+        };
+        let scopes = || Some(object.texts("scope")?.join(" "));
         Ok(Self {
-            access: Secret::copied_from(access.as_bytes()),
+            access,
             expires_in: expires_in.map(|life| life.min(LONGEST_LIFE)),
             refresh,
             refresh_expires_in,
-            scope: parsed.scope.as_ref().and_then(scopes),
-            email: parsed.id_token.as_deref().and_then(email),
+            // A list is what some make of it. Both are shown to people.
+            scope: object
+                .text("scope")
+                .map(Cow::into_owned)
+                .or_else(scopes)
+                .filter(|scope| !repeats(scope, sent)),
+            email: object
+                .text("id_token")
+                .as_deref()
+                .and_then(email)
+                .filter(|email| *email == clean(email, 254, sent)),
         })
     }
 }
 
-/// Tokens are printable ASCII (RFC 6749, appendix A). Anything else would reach into the headers and
-/// command lines that they are put into.
+/// A refresh token is printable ASCII, perhaps with spaces (RFC 6749, appendix A.17), and as long as
+/// its provider likes. It goes into forms, where every byte is encoded.
+fn is_refresh_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// Access tokens and codes are printable ASCII without spaces (RFC 6750, section 2.1). Anything else
+/// would reach into the headers and command lines that they are put into.
 pub(crate) fn is_token(text: &str) -> bool {
     (1..=16 << 10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A number of seconds, as number, text or fraction. What is negative has passed, so it is 0.
-fn seconds(value: &serde_json::Value) -> Option<u64> {
-    let number = match value {
-        serde_json::Value::String(text) => text.trim().parse::<f64>().ok()?,
-        other => other.as_f64()?,
-    };
+/// A number of seconds. What is negative has passed, so it is 0.
+fn seconds(number: f64) -> Option<u64> {
     // Casts of floats saturate, which is what is wanted here.
     (!number.is_nan()).then_some(number.max(0.0) as u64)
-}
-
-/// Scopes as a text with spaces, or as the list that some make of them.
-fn scopes(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Array(list) => {
-            let list: Option<Vec<_>> = list.iter().map(serde_json::Value::as_str).collect();
-            Some(list?.join(" "))
-        }
-        _ => None,
-    }
 }
 
 /// The address in an ID token. It came straight from the token endpoint over TLS, so its signature
@@ -167,7 +165,8 @@ fn email(token: &str) -> Option<String> {
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
     let address = |text: &String| text.contains('@');
-    claims.email.filter(address).or(claims.preferred_username.filter(address))
+    let email = claims.email.filter(address).or(claims.preferred_username.filter(address))?;
+    Some(clean(&email, 320, &[]))
 }
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ pub enum ExchangeError {
     /// The provider cannot be reached, or is not itself. A code works once, so it is not tried again.
     #[error("{0}")]
     Unavailable(String),
+    /// The provider took the code, and gave nothing for it that can be used.
+    #[error("the provider took the code, but {0}")]
+    Useless(&'static str),
 }
 
 impl Authorization {
@@ -217,7 +220,7 @@ pub(crate) fn asked(
         AnswerFault::Unreadable { status, what } => {
             ExchangeError::Unavailable(format!("{what} (HTTP {status})"))
         }
-        AnswerFault::Useless { what, .. } => ExchangeError::Unavailable(what.to_owned()),
+        AnswerFault::Useless { what, .. } => ExchangeError::Useless(what),
     })
 }
 

@@ -11,8 +11,9 @@ use crate::form::Form;
 use crate::http::{Http, Request};
 use crate::provider::Provider;
 use crate::refresh::Clock;
-use crate::refusal::{Refusal, clean};
+use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::words::{clean, repeats};
 
 /// A code that somebody types in a browser elsewhere.
 pub struct DeviceCode {
@@ -74,14 +75,15 @@ impl DeviceCode {
         }
         let body: Body = serde_json::from_slice(response.body.expose())
             .map_err(|_| unusable("the answer of the device authorization endpoint is none"))?;
-        let address = |url: &str| url.starts_with("https://") && is_token(url);
+        let address =
+            |url: &str| url.starts_with("https://") && is_token(url) && !repeats(url, &sent);
         if !address(&body.verification_uri) || !is_token(&body.device_code) {
             return Err(unusable("the provider sends people to an address that is not https"));
         }
         let life = body.expires_in.map_or(LONGEST_LIFE, |life| life.max(0.0) as u64);
         let interval = body.interval.map_or(LEAST_INTERVAL, |seconds| seconds.max(0.0) as u64);
         Ok(Self {
-            user_code: clean(&body.user_code, 100, &[]),
+            user_code: clean(&body.user_code, 100, &sent),
             verification_uri: body.verification_uri,
             complete_uri: body.verification_uri_complete.filter(|url| address(url)),
             device_code: Secret::copied_from(body.device_code.as_bytes()),
@@ -234,6 +236,42 @@ mod tests {
         let Err(ExchangeError::Refused(refusal)) = ended else { panic!() };
         assert_eq!(refusal.error, "expired_token");
         assert_eq!(clock.1.into_inner(), [5, 5, 2]);
+    }
+
+    /// A code whose tokens are of no use was once asked for until it had expired, and then nobody was
+    /// said to have typed it.
+    #[test]
+    fn a_code_that_brought_tokens_of_no_use_is_not_asked_for_again() {
+        for body in [
+            r#"{"access_token":"at","token_type":"mac","refresh_token":"rt"}"#,
+            r#"{"access_token":"a\u00fc"}"#,
+            r#"{"access_token":"at","expires_in":0}"#,
+        ] {
+            let (tokens, waits) = flow(&[CODE, PENDING, Some(body)]);
+            assert!(matches!(tokens, Err(ExchangeError::Useless(_))), "{body}");
+            assert_eq!(waits, [5, 5]);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_the_answer_repeats_no_secret() {
+        let secret = "client-secret-0815";
+        let ask = |user_code: &str, uri: &str| {
+            let body = format!(
+                r#"{{"device_code":"dc","user_code":"{user_code}","verification_uri":"{uri}"}}"#
+            );
+            let http = Answers(RefCell::new([Some(&*body.leak())].into()));
+            let provider = Provider {
+                device_authorization_endpoint: Some("https://as.example/device".to_owned()),
+                ..Provider::default()
+            };
+            let secret = Some(Secret::copied_from(secret.as_bytes()));
+            let client = Client { id: "me".to_owned(), secret, authentication: Default::default() };
+            DeviceCode::ask(&provider, &client, &[], &http, &Time::default())
+        };
+        assert!(ask("AB-CD", "https://as.example/d").is_ok());
+        assert!(!ask(secret, "https://as.example/d").ok().unwrap().user_code.contains("0815"));
+        assert!(ask("AB-CD", &format!("https://as.example/d?s={secret}")).is_err());
     }
 
     #[test]

@@ -16,8 +16,30 @@ pub struct Grant {
     /// The refresh token; none before the first authorisation, and where a client speaks for
     /// itself (client credentials).
     pub refresh: Option<Secret>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What is known about it.
     pub life: Life,
+}
+
+/// Where a refresh token comes from: what stays the same while a provider replaces it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// A digest of the token that it began with, unless that is the one at hand.
+    first: Option<Digest16>,
+    /// The client that it was given to, as far as is known. It is shown to nobody else.
+    pub client: Option<ClientAt>,
+}
+
+type Digest16 = [u8; 16];
+
+/// A client, and the provider that knows it. Secrets and names of entries may change; these do not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientAt {
+    /// The provider's issuer identifier, or else its token endpoint.
+    pub provider: String,
+    /// The `client_id`.
+    pub id: String,
 }
 
 /// What is known about a grant.
@@ -72,6 +94,19 @@ pub struct Details {
     pub access: Option<Access>,
     /// A refusal that is not about the grant, and when it came: the client has to be put right.
     pub trouble: Option<(u64, Refusal)>,
+    /// What the last refresh came to, if there was no answer to be had.
+    pub outage: Option<Outage>,
+}
+
+/// A provider that could not be reached or was not itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outage {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// What was the case.
+    pub what: String,
+    /// How many seconds the provider wanted to be left alone.
+    pub retry_after: Option<u64>,
 }
 
 /// Where tokens came from, and how the client said who it is.
@@ -148,6 +183,7 @@ impl Details {
         self.token_endpoint = Some(endpoint.clone());
         self.used = Some(now);
         self.trouble = None;
+        self.outage = None;
         self.access = Some(Access {
             token: tokens.access.duplicate(),
             obtained: now,
@@ -160,7 +196,43 @@ impl Grant {
     /// One that nothing is known about.
     #[must_use]
     pub fn new(refresh: Option<Secret>) -> Self {
-        Self { refresh, life: Life::Unknown }
+        Self { refresh, origin: Origin::default(), life: Life::Unknown }
+    }
+
+    /// Whether it may be shown to this client: the one that it was given to, or any if nobody knows
+    /// which that is.
+    #[must_use]
+    pub fn is_of(&self, client: &ClientAt) -> bool {
+        self.origin.client.as_ref().is_none_or(|known| known == client)
+    }
+
+    /// Whether both go back to the same refresh token, so that at most one of them still works where
+    /// the provider replaces tokens.
+    #[must_use]
+    pub fn began_as(&self, other: &Self) -> bool {
+        self.refresh.is_some() && other.refresh.is_some() && self.began() == other.began()
+    }
+
+    fn began(&self) -> Digest16 {
+        self.origin.first.unwrap_or_else(|| self.about())
+    }
+
+    /// The same refresh token, of which nothing is known but where it comes from: whether it still
+    /// works has to be tried.
+    #[must_use]
+    pub fn untried(self) -> Self {
+        Self { life: Life::Unknown, ..self }
+    }
+
+    /// Takes what the provider gave `client` for the token at hand.
+    pub(crate) fn renew(&mut self, refresh: Option<Secret>, client: &ClientAt) {
+        if let Some(refresh) = refresh {
+            let began = self.began();
+            let is_first = self.refresh.is_none() || refresh_digest(Some(&refresh)) == began;
+            self.origin.first = (!is_first).then_some(began);
+            self.refresh = Some(refresh);
+        }
+        self.origin.client = Some(client.clone());
     }
 
     /// The access token that is kept, if it has at least `least` seconds to live at `now`. While
@@ -176,37 +248,62 @@ impl Grant {
     }
 
     /// The grant after its owner consented (again). An answer without a refresh token, as Google
-    /// gives for a second consent, leaves the one that is there.
+    /// gives for a second consent, leaves the one that is there, if it is this client's and nobody
+    /// has said that it is dead.
     ///
     /// # Errors
-    /// [`NoRefreshToken`] if there is none in the answer and none was there before.
+    /// [`NoRefreshToken`] if there is neither.
     pub fn authorized(
         self,
         tokens: Tokens,
         requested: &[String],
         endpoint: &TokenEndpoint,
+        client: &ClientAt,
         now: u64,
     ) -> Result<Self, NoRefreshToken> {
         let mut details =
             Details { scopes: requested.to_vec(), authorized: Some(now), ..Details::default() };
-        if tokens.refresh.is_none() {
-            // The token that stays keeps the end that it had.
-            details.dies_at = self.life.details().and_then(|details| details.dies_at);
-        }
+        let mut granted = match tokens.refresh.as_ref().map(Secret::duplicate) {
+            Some(refresh) => Self::new(Some(refresh)),
+            None => {
+                let is_dead = match &self.life {
+                    Life::Revoked { .. } => true,
+                    Life::NeedsPerson { refusal, .. } => refusal.is_final(),
+                    _ => false,
+                };
+                if self.refresh.is_none() || is_dead || !self.is_of(client) {
+                    return Err(NoRefreshToken);
+                }
+                // The token that stays keeps the end that it had.
+                details.dies_at = self.life.details().and_then(|details| details.dies_at);
+                self
+            }
+        };
         details.learn(&tokens, endpoint, now);
-        let refresh = tokens.refresh.or(self.refresh).ok_or(NoRefreshToken)?;
-        Ok(Self { refresh: Some(refresh), life: Life::Live(details) })
+        granted.origin.client = Some(client.clone());
+        granted.life = match granted.life {
+            // Nor does a consent bring an answer back that was lost.
+            Life::Refreshing { since, .. } => Life::Refreshing { since, details },
+            _ => Life::Live(details),
+        };
+        Ok(granted)
     }
 
     /// What the state is about, so that one which belongs to another refresh token is noticed.
-    fn about(&self) -> [u8; 16] {
-        let token = self.refresh.as_ref().map_or(&[][..], Secret::expose);
-        let digest = Sha256::digest(token);
-        *digest.first_chunk().expect("SHA-256 gives 32 bytes")
+    fn about(&self) -> Digest16 {
+        refresh_digest(self.refresh.as_ref())
     }
 }
 
-/// The provider gave no refresh token, and there was none before.
+fn refresh_digest(token: Option<&Secret>) -> Digest16 {
+    let digest = Sha256::digest(token.map_or(&[][..], Secret::expose));
+    *digest.first_chunk().expect("SHA-256 gives 32 bytes")
+}
+
+/// The provider gave no refresh token, and there was none before that could stay.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider gave no refresh token")]
 pub struct NoRefreshToken;
+
+#[cfg(test)]
+mod tests;

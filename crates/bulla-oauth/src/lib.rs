@@ -11,20 +11,25 @@ mod grant;
 mod http;
 mod loopback;
 mod mail;
+mod object;
 mod provider;
 mod refresh;
 mod refusal;
 mod revoke;
 mod sasl;
 mod secret;
+mod words;
 
 pub use answer::{LONGEST_LIFE, Tokens};
 pub use authorize::{Authorization, CallbackError, ExchangeError, StartError};
 pub use client::{Authentication, Client};
 pub use device::DeviceCode;
-pub use grant::{Access, Details, Grant, Life, NoRefreshToken, SCHEMA, TokenEndpoint, Unreadable};
+pub use grant::{
+    Access, ClientAt, Details, Grant, Life, NoRefreshToken, Origin, Outage, SCHEMA, TokenEndpoint,
+    Unreadable,
+};
 pub use http::{Agent, AgentError, Http, HttpError, MAX_BODY, Request, Response, Roots};
-pub use loopback::{Browser, Loopback, WaitError};
+pub use loopback::{Browser, Loopback, OpenError, WaitError};
 pub use mail::{InvalidServer, Login, MailError, Protocol, Server, open_mailbox};
 pub use provider::{DiscoveryError, Provider, Providers};
 pub use refresh::{Clock, GrantType, Grants, Refresh, RefreshError};

@@ -3,6 +3,7 @@
 mod imap;
 mod pop3;
 mod smtp;
+mod timed;
 mod wire;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use crate::http::Roots;
 use crate::sasl::Mechanism;
 use crate::secret::Secret;
+use timed::{PATIENCE, Patience};
 use wire::Wire;
 
 /// What a mail server speaks.
@@ -103,12 +105,15 @@ pub struct Login<'l> {
 }
 
 /// Why a mailbox does not open. The texts of the server are in its own words, without control
-/// characters.
+/// characters, and left out if they repeat the token or a piece of it.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The server cannot be reached, or went away.
+    /// The server cannot be reached, or went away before it was shown the token.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    /// The server went away after it was shown the token.
+    #[error("the connection was lost after the server was shown the token: {0}")]
+    Lost(String),
     /// There is no TLS with it.
     #[error("TLS failed: {0}")]
     Tls(String),
@@ -138,38 +143,52 @@ pub enum MailError {
 }
 
 /// Logs in, looks into the mailbox without changing anything (EXAMINE, STAT), and logs out. Over
-/// SMTP, which has no mailbox to look into, being let in is all; no mail is sent.
+/// SMTP, which has no mailbox to look into, being let in is all; no mail is sent. It takes a minute at
+/// most, whatever the server does.
 ///
 /// # Errors
 /// See [`MailError`].
 pub fn open_mailbox(server: &Server, login: &Login<'_>, roots: &Roots) -> Result<(), MailError> {
+    open_within(server, login, roots, PATIENCE)
+}
+
+fn open_within(
+    server: &Server,
+    login: &Login<'_>,
+    roots: &Roots,
+    patience: Patience,
+) -> Result<(), MailError> {
     let user = login.user.bytes();
     if login.user.is_empty() || user.clone().any(|byte| byte.is_ascii_control()) {
         return Err(MailError::Refused("the user name has control characters".to_owned()));
     }
-    let mut wire = Wire::connect(server, roots)?;
+    visit(&mut Wire::connect(server, login, roots, patience)?, server, login)
+}
+
+fn visit(wire: &mut Wire<'_>, server: &Server, login: &Login<'_>) -> Result<(), MailError> {
     match server.protocol {
-        Protocol::Imap => imap::open(&mut wire, server, login),
-        Protocol::Pop3 => pop3::open(&mut wire, server, login),
-        Protocol::Smtp => smtp::open(&mut wire, server, login),
+        Protocol::Imap => imap::open(wire, server, login),
+        Protocol::Pop3 => pop3::open(wire, server, login),
+        Protocol::Smtp => smtp::open(wire, server, login),
     }
 }
 
 /// What a refusal after the token was shown means. Servers have codes for some of it, and words for
-/// the rest; words only make an answer more exact here, and nothing is decided by them.
-fn refused(words: String, challenge: Option<String>) -> MailError {
+/// the rest; words only make an answer more exact here, and nothing is decided by them. `shown` are the
+/// words as they may be shown.
+fn refused(words: &str, shown: String, challenge: Option<String>) -> MailError {
     let upper = words.to_ascii_uppercase();
     let has = |text: &str| upper.contains(text);
     if has("[UNAVAILABLE]") || has("[SYS/TEMP]") || has("[INUSE]") || has("[LIMIT]") {
-        return MailError::Temporary(words);
+        return MailError::Temporary(shown);
     }
     // 5.7.139 is Exchange's code for a protocol that is switched off, SYS/PERM is RFC 3206's.
     if has("[SYS/PERM]") || has("5.7.139") || has("DISABLED") || has("NOT ENABLED") {
-        return MailError::SwitchedOff(words);
+        return MailError::SwitchedOff(shown);
     }
     match challenge {
-        Some(challenge) => MailError::Refused(format!("{words} ({challenge})")),
-        None => MailError::Refused(words),
+        Some(challenge) => MailError::Refused(format!("{shown} ({challenge})")),
+        None => MailError::Refused(shown),
     }
 }
 

@@ -211,11 +211,16 @@ impl Provider {
         }
     }
 
+    /// The redirect URI, with `{port}` where it may be any port.
+    #[must_use]
+    pub fn redirect_pattern(&self) -> &str {
+        self.redirect.as_deref().unwrap_or("http://127.0.0.1:{port}/")
+    }
+
     /// The redirect URI for a port that is listened on.
     #[must_use]
     pub fn redirect(&self, port: u16) -> String {
-        let pattern = self.redirect.as_deref().unwrap_or("http://127.0.0.1:{port}/");
-        pattern.replace("{port}", &port.to_string())
+        self.redirect_pattern().replace("{port}", &port.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::answer::{AnswerFault, Rescued, Tokens};
 use crate::client::Client;
 use crate::form::Form;
-use crate::grant::{Access, Grant, Life, TokenEndpoint};
+use crate::grant::{Access, ClientAt, Details, Grant, Life, Outage, TokenEndpoint};
 use crate::http::{Http, HttpError, Request};
 use crate::refusal::{Refusal, Remedy};
 use crate::secret::Secret;
@@ -67,8 +67,12 @@ pub struct Refresh<'a, G> {
     pub grants: &'a G,
     /// Who asks.
     pub client: &'a Client,
+    /// Who that is to the provider. A grant of another client's is not shown to this one.
+    pub client_at: &'a ClientAt,
     /// Where, unless the grant knows better.
     pub token_endpoint: &'a str,
+    /// The account whose tokens these have to be, where only one is right.
+    pub account: Option<&'a str>,
     /// How.
     pub grant_type: GrantType,
     /// The way to the network.
@@ -86,6 +90,12 @@ pub enum RefreshError<E> {
     /// Nobody consented yet.
     #[error("it was never authorised")]
     NeverAuthorized,
+    /// The grant is of another client, so nothing was sent.
+    #[error("it was never authorised with this client; its grant is of the client {} at {}", .0.id, .0.provider)]
+    OtherClient(ClientAt),
+    /// The provider gave tokens of another account, and they were not handed out.
+    #[error("the provider gave a token of another account, {0}")]
+    OtherAccount(String),
     /// We withdrew the grant.
     #[error("its grant was revoked")]
     Revoked,
@@ -129,28 +139,36 @@ impl<G: Grants> Refresh<'_, G> {
     /// # Errors
     /// See [`RefreshError`].
     pub fn access(&self, least: u64) -> Result<Access, RefreshError<G::Error>> {
-        if let Some(access) = self.cached(least)? {
+        let before = self.load()?;
+        if let Some(access) = before.cached(least, self.clock.now()) {
             return Ok(access);
         }
         let _lock = self.grants.lock().map_err(RefreshError::Store)?;
-        // Whoever held the lock before may have done our work.
-        if let Some(access) = self.cached(least)? {
+        let now = self.load()?;
+        if let Some(access) = now.cached(least, self.clock.now()) {
             return Ok(access);
         }
-        let access = self.refreshed()?;
+        match done_meanwhile(before.life.details(), now.life.details()) {
+            Some(access) => self.judged(access?, least),
+            None => self.judged(self.refreshed(false)?, least),
+        }
+    }
+
+    fn judged(&self, access: Access, least: u64) -> Result<Access, RefreshError<G::Error>> {
         match access.left(self.clock.now()) {
             Some(life) if life < least => Err(RefreshError::TooShort { life }),
             _ => Ok(access),
         }
     }
 
-    /// A fresh access token, whatever is cached: proof that the grant still works.
+    /// A fresh access token, whatever is cached, and whatever the provider said before: proof that
+    /// the grant still works, or works again.
     ///
     /// # Errors
     /// See [`RefreshError`].
     pub fn probe(&self) -> Result<Access, RefreshError<G::Error>> {
         let _lock = self.grants.lock().map_err(RefreshError::Store)?;
-        self.refreshed()
+        self.refreshed(true)
     }
 
     /// The cached access token, if it has at least `least` seconds to live. Nobody is asked.
@@ -165,32 +183,45 @@ impl<G: Grants> Refresh<'_, G> {
         self.grants.load().map_err(RefreshError::Store)
     }
 
-    /// Asks the provider. The lock is held.
-    fn refreshed(&self) -> Result<Access, RefreshError<G::Error>> {
+    /// Asks the provider, of which one that is dead is asked about only if `again`. The lock is held.
+    fn refreshed(&self, again: bool) -> Result<Access, RefreshError<G::Error>> {
         loop {
             let before = self.load()?;
             let refresh = before.refresh.as_ref().map(Secret::duplicate);
-            let cut_off = match before.life {
-                Life::NeedsPerson { refusal, cut_off, .. } => {
-                    return Err(RefreshError::NeedsPerson { refusal, cut_off });
+            if self.grant_type == GrantType::RefreshToken {
+                if refresh.is_none() {
+                    return Err(RefreshError::NeverAuthorized);
+                }
+                // Neither the token nor the secret of this client is for somebody else's eyes.
+                if let Some(other) = before.origin.client.as_ref().filter(|c| *c != self.client_at)
+                {
+                    return Err(RefreshError::OtherClient(other.clone()));
+                }
+            }
+            let (cut_off, declined) = match &before.life {
+                Life::NeedsPerson { since, refusal, cut_off, .. } => {
+                    let (refusal, cut_off) = (refusal.clone(), *cut_off);
+                    if refusal.is_final() && !again {
+                        return Err(RefreshError::NeedsPerson { refusal, cut_off });
+                    }
+                    (cut_off, Some((*since, refusal)))
                 }
                 Life::Revoked { .. } => return Err(RefreshError::Revoked),
-                Life::Refreshing { since, .. } => Some(since),
-                Life::Unknown | Life::Live(_) => None,
+                Life::Refreshing { since, .. } => (Some(*since), None),
+                Life::Unknown | Life::Live(_) => (None, None),
             };
-            if self.grant_type == GrantType::RefreshToken && refresh.is_none() {
-                return Err(RefreshError::NeverAuthorized);
-            }
-            let details = before.life.into_details();
-            let url =
-                details.token_endpoint.as_ref().map_or(self.token_endpoint, |known| &known.url);
+            let mut details = before.life.into_details();
+            details.outage = None;
+            let is_ours = before.origin.client.as_ref().is_none_or(|c| c == self.client_at);
+            let known = details.token_endpoint.as_ref().filter(|_| is_ours);
+            let url = known.map_or(self.token_endpoint, |known| &known.url);
             let authentication = self.client.authentication;
             let endpoint = TokenEndpoint { url: url.to_owned(), authentication };
             // The intent. A crash from here on is known by it, and a full disk shows itself while
             // nothing is lost yet.
             let since = cut_off.unwrap_or_else(|| self.clock.now());
-            let mut grant =
-                Grant { refresh: before.refresh, life: Life::Refreshing { since, details } };
+            let life = Life::Refreshing { since, details };
+            let mut grant = Grant { refresh: before.refresh, origin: before.origin, life };
             let store = |grant: &Grant| {
                 self.grants.store(grant, refresh.as_ref()).map_err(RefreshError::Store)
             };
@@ -201,10 +232,22 @@ impl<G: Grants> Refresh<'_, G> {
             let now = self.clock.now();
             let mut details = std::mem::replace(&mut grant.life, Life::Unknown).into_details();
             match asked {
-                Asked::Given(tokens) => {
+                Asked::Given(mut tokens) => {
+                    grant.renew(tokens.refresh.take(), self.client_at);
+                    if let Some(other) = self.other_account(&tokens) {
+                        details.access = None;
+                        let refusal = Refusal {
+                            error: "other_account".to_owned(),
+                            description: Some(format!("the tokens are of {other}")),
+                            ..Refusal::default()
+                        };
+                        grant.life =
+                            Life::NeedsPerson { since: now, refusal, cut_off: None, details };
+                        store(&grant)?;
+                        return Err(RefreshError::OtherAccount(other));
+                    }
                     details.learn(&tokens, &endpoint, now);
                     let access = details.access.as_ref().expect("just learnt").duplicate();
-                    grant.refresh = tokens.refresh.or(grant.refresh);
                     grant.life = Life::Live(details);
                     store(&grant)?;
                     return Ok(access);
@@ -232,7 +275,7 @@ impl<G: Grants> Refresh<'_, G> {
                 }
                 Asked::Useless { what, rescued } => {
                     if let Some(rescued) = rescued {
-                        grant.refresh = Some(rescued.refresh);
+                        grant.renew(Some(rescued.refresh), self.client_at);
                         let life = rescued.refresh_expires_in;
                         details.dies_at = life.map(|life| now.saturating_add(life));
                     }
@@ -241,16 +284,27 @@ impl<G: Grants> Refresh<'_, G> {
                     return Err(RefreshError::Unavailable { what, retry_after: None });
                 }
                 Asked::Unavailable { what, retry_after, .. } => {
-                    // Without an answer nobody knows whether the provider replaced the token. The
-                    // intent stays, and the next one tries the same token again.
-                    if cut_off.is_none() {
-                        grant.life = Life::Live(details);
-                        store(&grant)?;
-                    }
+                    details.outage = Some(Outage { at: now, what: what.clone(), retry_after });
+                    grant.life = match (cut_off, declined) {
+                        (cut_off, Some((since, refusal))) if !lost => {
+                            Life::NeedsPerson { since, refusal, cut_off, details }
+                        }
+                        // Without an answer nobody knows whether the provider replaced the token. The
+                        // intent stays, and the next one tries the same token again.
+                        (Some(since), _) => Life::Refreshing { since, details },
+                        (None, _) => Life::Live(details),
+                    };
+                    store(&grant)?;
                     return Err(RefreshError::Unavailable { what, retry_after });
                 }
             }
         }
+    }
+
+    /// The account that tokens are of, if it is not the right one.
+    fn other_account(&self, tokens: &Tokens) -> Option<String> {
+        let right = self.account?;
+        tokens.email.clone().filter(|email| !email.eq_ignore_ascii_case(right))
     }
 
     /// Asks until there is an answer to be had, three times at most. Tells as well whether the
@@ -307,6 +361,25 @@ impl<G: Grants> Refresh<'_, G> {
             },
         }
     }
+}
+
+/// What somebody else's refresh came to while the lock was waited for: it answers those who waited,
+/// as well, so that no crowd asks a provider in turn who does not answer, or whose tokens live too
+/// short to be kept.
+fn done_meanwhile<E>(
+    before: Option<&Details>,
+    now: Option<&Details>,
+) -> Option<Result<Access, RefreshError<E>>> {
+    let now = now?;
+    let outage = now.outage.as_ref();
+    if let Some(outage) = outage.filter(|o| before.and_then(|b| b.outage.as_ref()) != Some(o)) {
+        let Outage { what, retry_after, .. } = outage.clone();
+        return Some(Err(RefreshError::Unavailable { what, retry_after }));
+    }
+    let token = |details: &'_ Details| details.access.as_ref().map(|a| a.token.duplicate());
+    let is_new = !Secret::are_same(before.and_then(token).as_ref(), token(now).as_ref());
+    let access = now.access.as_ref().filter(|_| is_new)?;
+    Some(Ok(access.duplicate()))
 }
 
 /// What asking came to.

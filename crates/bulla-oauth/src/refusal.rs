@@ -1,13 +1,13 @@
 //! What a provider says when it says no, in its own words.
 
-use serde::Deserialize;
-
+use crate::object::Object;
 use crate::secret::Secret;
+use crate::words::clean;
 
 /// An error of a provider (RFC 6749, section 5.2), with what Google and Microsoft add to it.
 ///
 /// Its texts come from the network: they are cut to a bearable length and hold no control
-/// characters. If one of them repeats a secret that was sent, it is left out.
+/// characters. One that repeats a secret that was sent, or a piece of it, in whatever form, is left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Refusal {
     /// `error`, such as `invalid_grant`.
@@ -19,6 +19,31 @@ pub struct Refusal {
     /// `error_uri`.
     pub uri: Option<String>,
 }
+
+/// Names by which something is decided. They are words of the protocol, and no server repeats with them
+/// what it was sent, even if they are in a secret that somebody made up.
+const NAMES: [&str; 20] = [
+    "access_denied",
+    "account_selection_required",
+    "admin_policy_enforced",
+    "authorization_pending",
+    "consent_required",
+    "deleted_client",
+    "expired_token",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_rapt",
+    "invalid_token",
+    "login_required",
+    "rapt_required",
+    "redirect_uri_mismatch",
+    "server_error",
+    "slow_down",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+];
 
 /// Who has to do something about a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,27 +79,24 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about the refresh token itself, so that the same one need not be tried again.
+    /// Who was declined or has to log in may be let through later with the token at hand.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.error.as_str(), "invalid_grant" | "expired_token")
+    }
+
     /// Reads the body of an answer as an error, if it is one.
     pub(crate) fn read(body: &[u8], sent: &[&Secret]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Body {
-            error: String,
-            #[serde(default)]
-            error_description: Option<String>,
-            #[serde(default, alias = "suberror")]
-            error_subtype: Option<String>,
-            #[serde(default)]
-            error_uri: Option<String>,
-        }
-        let body: Body = serde_json::from_slice(body).ok()?;
-        if body.error.is_empty() {
-            return None;
-        }
+        let object = Object::read(body).filter(|object| object.is_whole)?;
+        let error = object.text("error").filter(|error| !error.is_empty())?;
+        // What is no text is left out: `error` alone decides.
+        let subtype = object.text("error_subtype").or_else(|| object.text("suberror"));
         Some(Self::from_parts(
-            &body.error,
-            body.error_subtype.as_deref(),
-            body.error_description.as_deref(),
-            body.error_uri.as_deref(),
+            &error,
+            subtype.as_deref(),
+            object.text("error_description").as_deref(),
+            object.text("error_uri").as_deref(),
             sent,
         ))
     }
@@ -86,7 +108,10 @@ impl Refusal {
         uri: Option<&str>,
         sent: &[&Secret],
     ) -> Self {
-        let clean = |text: &str, longest| clean(text, longest, sent);
+        let clean = |text: &str, longest| match NAMES.contains(&text) {
+            true => text.to_owned(),
+            false => clean(text, longest, sent),
+        };
         let some = |text: Option<&str>, longest| {
             text.map(|text| clean(text, longest)).filter(|text| !text.is_empty())
         };
@@ -97,32 +122,6 @@ impl Refusal {
             uri: some(uri, 300),
         }
     }
-}
-
-/// The text in one line without control characters, cut, and without anything that was secret.
-pub(crate) fn clean(text: &str, longest: usize, sent: &[&Secret]) -> String {
-    let repeats = |secret: &&Secret| {
-        secret.text().is_some_and(|secret| secret.len() >= 6 && text.contains(secret))
-    };
-    if sent.iter().any(repeats) {
-        return "(it repeats a secret, and is not shown)".to_owned();
-    }
-    let mut words = String::new();
-    // Unicode knows more ways to turn a line of text around than control characters.
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    for word in text.split(|c: char| c.is_whitespace() || odd(c)).filter(|word| !word.is_empty()) {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        words.push_str(word);
-    }
-    if words.chars().count() > longest {
-        words = words.chars().take(longest).chain(['…']).collect();
-    }
-    words
 }
 
 impl std::fmt::Display for Refusal {
@@ -156,9 +155,31 @@ mod tests {
         assert_eq!(microsoft.description.as_deref(), Some("AADSTS50076: MFA. Trace ID: 1"));
     }
 
+    /// A number for a description made an `invalid_grant` an outage that is tried again for ever.
+    #[test]
+    fn odd_members_beside_an_error_do_not_hide_it() {
+        let odd = [
+            r#"{"error":"invalid_grant","error_description":123,"error_uri":["a"]}"#,
+            r#"{"error":"invalid_grant","suberror":"a","error_subtype":"b"}"#,
+            r#"{"error":"x","error":"invalid_grant","error_description":null}"#,
+        ];
+        for body in odd {
+            assert_eq!(read(body).unwrap().remedy(), Remedy::Consent, "{body}");
+        }
+        assert_eq!(read(odd[1]).unwrap().subtype.as_deref(), Some("b"));
+    }
+
     #[test]
     fn what_is_no_error_is_none() {
-        for body in ["", "<html>", "[]", "{}", r#"{"error":""}"#, r#"{"error":{"code":1}}"#] {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"error":""}"#,
+            r#"{"error":{"code":1}}"#,
+            r#"{"error":"a""#,
+        ] {
             assert!(read(body).is_none(), "{body}");
         }
     }
@@ -172,13 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_common_words_changes_no_decision() {
+        let secret = Secret::copied_from(b"invalid_grant client");
+        let body = br#"{"error":"invalid_grant","error_description":"Invalid grant"}"#;
+        let refusal = Refusal::read(body, &[&secret]).unwrap();
+        assert_eq!(refusal.remedy(), Remedy::Consent);
+        assert_eq!(refusal.description.as_deref(), Some(crate::words::REPEATED));
+    }
+
+    #[test]
     fn texts_cannot_paint_the_terminal_or_repeat_a_secret() {
         let secret = Secret::copied_from(b"1//refresh");
         let body = "{\"error\":\"a\\u001b[31mb\\u202e\",\"error_description\":\"got 1//refresh\"}";
         let refusal = Refusal::read(body.as_bytes(), &[&secret]).unwrap();
         assert_eq!(refusal.error, "a [31mb");
-        assert_eq!(refusal.description.as_deref(), Some("(it repeats a secret, and is not shown)"));
-        let long = clean(&"x ".repeat(5000), 600, &[]);
-        assert_eq!(long.chars().count(), 601);
+        assert_eq!(refusal.description.as_deref(), Some(crate::words::REPEATED));
     }
 }

@@ -277,7 +277,7 @@ impl Adoption {
     }
 
     fn assemble(&self, references: &[Option<Reference>]) -> Assembled {
-        let mut out = Output { bytes: Draft::with_capacity(self.src.len()), values: Vec::new() };
+        let mut out = Output::with_capacity(self.src.len());
         let mut replaced = Vec::new();
         let mut numbers = 0..self.finds.len();
         let mut done = 0;
@@ -384,7 +384,7 @@ impl Adoption {
         if !content.is(&self.spots[&span.start].text) {
             return Err(None);
         }
-        let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+        let mut out = Output::with_capacity(0);
         let at = place.span.clone();
         self.format.place(&template.src, at, &content, place.encoded, &mut out).map_err(Some)?;
         if out.bytes.bytes() == &self.src[span] { Ok(()) } else { Err(None) }

@@ -192,13 +192,16 @@ fn past_break(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// Where the line ends and blanks begin that `text` has before `at`.
+/// Where the line ends begin that `text` has before `at`, with blanks behind them.
 fn before_break(text: &[u8], at: usize) -> usize {
-    let mut start = at;
+    let (mut start, mut rest) = (at, &text[..at]);
     loop {
-        start -= match &text[..start] {
-            [.., b'\\', b'n' | b'r'] => 2,
-            [.., b'\n' | b'\r' | b' ' | b'\t'] => 1,
+        rest = match rest {
+            [rest @ .., b'\\', b'n' | b'r'] | [rest @ .., b'\n' | b'\r'] => {
+                start = rest.len();
+                rest
+            }
+            [rest @ .., b' ' | b'\t'] => rest,
             _ => return start,
         };
     }

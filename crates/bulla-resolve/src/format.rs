@@ -32,6 +32,8 @@ use crate::filter;
 use crate::problem::Rule;
 use crate::secret::Draft;
 
+pub(crate) use shell::is_special as is_special_to_shells;
+
 macro_rules! formats {
     ($($(#[$doc:meta])* $format:ident = $name:literal, $syntax:expr;)*) => {
         /// A file format that references are resolved in. Where the readers of a format disagree, each
@@ -314,9 +316,17 @@ pub(crate) struct Output {
     pub(crate) bytes: Draft,
     /// Where values stand in it.
     pub(crate) values: Vec<Range<usize>>,
+    /// What has been looked up for the places so far.
+    notes: systemd::Notes,
 }
 
 impl Output {
+    /// An empty one, for the places of one file.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let bytes = Draft::with_capacity(capacity);
+        Self { bytes, values: Vec::new(), notes: systemd::Notes::default() }
+    }
+
     /// Writes `part` as it is.
     pub(crate) fn copy(&mut self, part: Part<'_>) {
         let start = self.bytes.len();

@@ -14,7 +14,7 @@ use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Malformed, Output, Part, Role, Scalar, Text};
 use crate::problem::{Pending, Problem, Rule, locate};
-use crate::secret::{Draft, Secret};
+use crate::secret::Secret;
 use crate::template::{Segment, Template};
 
 /// A file whose references of other tools are rewritten as ours.
@@ -351,7 +351,7 @@ impl<'a> Reading<'a> {
 
     /// Writes the file, and says where the scalars that were changed are in it.
     fn assemble(&mut self) -> (Secret, Vec<Range<usize>>) {
-        let mut out = Output { bytes: Draft::with_capacity(self.src.len()), values: Vec::new() };
+        let mut out = Output::with_capacity(self.src.len());
         let mut spans = Vec::with_capacity(self.edits.len());
         let mut done = 0;
         let bare = self.format.syntax().resolves_bare();

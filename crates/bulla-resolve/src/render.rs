@@ -86,7 +86,7 @@ pub(crate) fn probe(template: &Template) -> Vec<Pending> {
         };
         let samples = slots(place).map(sample).map(FilledWith::Filtered);
         let filling = Filling { values: samples.collect() };
-        let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+        let mut out = Output::with_capacity(0);
         let parts = filling.parts(&placing, place);
         let content = Content { parts: &parts, typed: place.typed };
         let encoded = format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
@@ -106,7 +106,7 @@ pub(crate) fn written(
     let mut failures = BTreeSet::new();
     let mut placing = Placing::new(template, answers, &mut failures);
     let filling = placing.filling(place, &mut vec![false; template.wanted.len()])?;
-    let mut out = Output { bytes: Draft::default(), values: Vec::new() };
+    let mut out = Output::with_capacity(0);
     let parts = filling.parts(&placing, place);
     let content = Content { parts: &parts, typed: place.typed };
     let syntax = template.format?.syntax();
@@ -187,8 +187,7 @@ impl<'a> Placing<'a> {
         let fillings: Vec<_> =
             template.places.iter().map(|place| self.filling(place, &mut used)).collect();
         let size = fillings.iter().flatten().map(|filling| filling.len(self)).sum::<usize>();
-        let mut out =
-            Output { bytes: Draft::with_capacity(template.src.len() + size), values: Vec::new() };
+        let mut out = Output::with_capacity(template.src.len() + size);
         let mut placed = Vec::with_capacity(fillings.len());
         let mut done = 0;
         for (place, filling) in template.places.iter().zip(&fillings) {

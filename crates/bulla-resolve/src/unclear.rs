@@ -4,21 +4,55 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::format::Format;
+use crate::format::{Format, is_special_to_shells};
 
 /// That a value is left alone.
 pub(crate) const WHAT: &str =
     "readers of this format read the value differently, or it cannot be decoded here";
 
+/// How far a cause is looked for, as lines may be long and hold many values.
+const FAR: usize = 4_096;
+
 /// What readers may make different things of in the value at `span`, or what keeps it from being
 /// decoded, for the end of a sentence. `None` where only a parser could tell.
 pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&'static str> {
     let raw = &src[span.clone()];
-    let end = memchr::memchr(b'\n', &src[span.end..]).map_or(src.len(), |line| span.end + line);
+    let far = src.len().min(span.end + FAR);
+    let end = memchr::memchr(b'\n', &src[span.end..far]).map_or(far, |line| span.end + line);
     let line = &src[span.start..end];
     let has = |bytes: &[u8]| raw.iter().any(|byte| bytes.contains(byte));
     let has_comment = || [b" #", b" ;"].iter().any(|mark| memmem::find(line, *mark).is_some());
+    let start_of = |end: usize| {
+        let far = end.saturating_sub(FAR);
+        memchr::memrchr(b'\n', &src[far..end]).map_or(far, |line| far + line + 1)
+    };
+    let start = start_of(span.start);
+    let before = &src[start..span.start];
+    let above = &src[start_of(start.saturating_sub(1))..start];
+    let is_node = matches!(format, Format::Dotenv | Format::DotenvNode);
+    let is_shell = matches!(format, Format::Dotenv | Format::Shell);
     match format {
+        Format::Dotenv if before.trim_ascii_start().starts_with(b"export") => Some(
+            "systemd and Docker read no line that begins with `export`: leave that out, or name the \
+             dialect shell, dotenv-node or dotenv-python",
+        ),
+        _ if is_shell && is_special_to_shells(name_in_front(before)) => Some(
+            "shells keep something else than text in a variable of this name; for other readers of \
+             dotenv, name the dialect",
+        ),
+        _ if is_node && before.contains(&b'\t') => {
+            Some("node takes a tab for a part of the name or the value; write a space or nothing")
+        }
+        Format::DotenvNode if before.starts_with(b"export  ") => {
+            Some("node takes all but one space behind `export` for a part of the name")
+        }
+        _ if is_node && above.first().is_some_and(|b| matches!(b, b' ' | b'\t')) => Some(
+            "node reads a comment that is indented, or a line of blanks, as the beginning of a name: \
+             take the blanks away in the lines above",
+        ),
+        Format::Dotenv | Format::DotenvNode | Format::DotenvPython if raw.starts_with(b"#") => {
+            Some("to some, it is a comment; write quotes around it")
+        }
         Format::Dotenv | Format::Ini if has_comment() => {
             Some("to some, a comment begins behind the space on its line")
         }
@@ -28,6 +62,10 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
             Some("Python's dotenv expands `${` in it")
         }
         Format::Shell if has(b"$`") => Some("a shell expands `$` or the backtick in it"),
+        Format::Shell if !name_in_front(before).is_empty() && !has(b"~*?[\\") => Some(
+            "it is for one command, or its variable is declared as a number or the like, or computed with, \
+             by which a shell alters the value or runs what is in it; use a variable of its own",
+        ),
         Format::Dotenv | Format::Ini if has(b"\\") => Some("to some, the backslash is an escape"),
         Format::Ini if has(b"\"'") => Some("to some, the quotes are a part of it"),
         Format::Properties if !raw.is_ascii() => {
@@ -37,4 +75,11 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
         Format::Toml if has(b"\r") => Some("some turn its line ends, CR LF, into LF"),
         _ => None,
     }
+}
+
+/// The name of the variable that `text` assigns to at its end.
+fn name_in_front(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"=").unwrap_or_default();
+    let is_name = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+    &text[text.len() - text.iter().rev().take_while(is_name).count()..]
 }

@@ -82,7 +82,7 @@ impl<'v> Batch<'v> {
     }
 
     /// Writes `entry` over the newest version of `name` without making a new one: for programs
-    /// that keep a token alive.
+    /// that keep a token alive. Who wrote the version, when and why stays as it was.
     ///
     /// # Errors
     /// [`WriteError::Missing`] if there is no such entry, or what went wrong with the store.
@@ -90,7 +90,7 @@ impl<'v> Batch<'v> {
         let (head, record) = self.live(name)?;
         let head = RowHead { seq: head.seq + 1, ..head };
         let id = self.vault.keys.entry_id(name.as_str());
-        let record = self.stamped(record.name, Body::Live(entry), record.extension);
+        let record = Record { body: Body::Live(entry), ..record };
         self.put_row(&id, &head, &record)
     }
 

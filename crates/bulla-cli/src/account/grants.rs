@@ -1,15 +1,19 @@
 //! The vault as the place where grants are kept.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bulla_oauth::{Clock, Grant, Grants, Life, SCHEMA};
 use bulla_vault::store::Lock;
-use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, TokenState, Vault, WriteError};
+use bulla_vault::{
+    Entry, EntryName, Expect, Field, FieldName, Kind, LockedVault, TokenState, Unlock, Vault,
+    WriteError,
+};
 
 use super::REFRESH_TOKEN;
 use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::hold::{self, Held};
 
 /// The grant of one mailbox in a vault.
 pub(crate) struct VaultGrants<'v> {
@@ -26,12 +30,18 @@ const PAUSE: Duration = Duration::from_secs(5);
 impl Grants for VaultGrants<'_> {
     type Error = Failure;
     type Lock<'g>
-        = Box<dyn Lock + 'g>
+        = (Box<dyn Lock + 'g>, Held)
     where
         Self: 'g;
 
     fn lock(&self) -> Result<Self::Lock<'_>, Failure> {
-        Ok(self.vault.lock(self.name)?)
+        if self.context.global.accept_rollback {
+            let fact = "an older state of the vault is taken once, and its refresh token is asked for nothing: it may have been replaced, and a provider that sees it again withdraws the grant";
+            return Err(Failure::new(Exit::Failed, "rollback", fact).hint(
+                "`bulla backup adopt` makes this state the true one; without --accept-rollback the newest one is used",
+            ));
+        }
+        Ok((self.vault.lock(self.name)?, Held::begin()))
     }
 
     fn load(&self) -> Result<Grant, Failure> {
@@ -40,30 +50,27 @@ impl Grants for VaultGrants<'_> {
     }
 
     fn store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
-        // Before the provider is asked there is nothing to lose, and no reason to keep anybody waiting.
+        // Before the provider is asked there is nothing to lose, and no reason to keep anybody
+        // waiting. Neither is there if it gave nothing.
         let asked = !matches!(grant.life, Life::Refreshing { .. });
-        for tries in 0.. {
-            let Err(failure) = self.try_store(grant, seen) else { return Ok(()) };
-            let passing = ["busy", "disk-full"].contains(&failure.code);
-            if !asked || !passing || tries == TRIES {
-                return Err(failure.about(self.name));
-            }
-            if tries == 0 {
-                let fact = &failure.fact;
-                self.context.printer.warn(format_args!(
-                    "the state of {} cannot be written yet, and is kept in memory until it can: {fact}",
-                    self.name
-                ));
-            }
-            std::thread::sleep(PAUSE);
-        }
-        unreachable!("the loop ends by itself")
+        let stored = match asked {
+            true => persist(self.context, self.vault, self.name, |vault| {
+                self.try_store(vault, grant, seen)
+            }),
+            false => self.try_store(self.vault, grant, seen),
+        };
+        stored.map_err(|failure| failure.about(self.name))
     }
 }
 
 impl VaultGrants<'_> {
-    fn try_store(&self, grant: &Grant, seen: Option<&bulla_oauth::Secret>) -> Result<(), Failure> {
-        let mut batch = self.vault.write(self.context.stamp(Some("token renewed")))?;
+    fn try_store(
+        &self,
+        vault: &Vault<'_>,
+        grant: &Grant,
+        seen: Option<&bulla_oauth::Secret>,
+    ) -> Result<(), Failure> {
+        let mut batch = vault.write(self.context.stamp(None))?;
         let found = batch.find(self.name)?;
         let Some(bulla_vault::State::Live(mut entry)) = found.map(|version| version.state) else {
             let fact = "the mailbox was removed while its token was being renewed";
@@ -77,6 +84,56 @@ impl VaultGrants<'_> {
         batch.overwrite(self.name, entry)?;
         Ok(batch.commit()?)
     }
+}
+
+/// Writes what a provider gave and will not give again: where the vault is busy or the disk fails, again
+/// and again for five minutes, so that somebody can make room.
+pub(crate) fn persist<T>(
+    context: &Context,
+    vault: &Vault<'_>,
+    name: &EntryName,
+    mut write: impl FnMut(&Vault<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut written = write(vault);
+    for tries in 0..TRIES {
+        let failure = match written {
+            Err(failure) if PASSING.contains(&failure.code) => failure,
+            done => return done,
+        };
+        if tries == 0 {
+            context.printer.warn(format_args!(
+                "the state of {name} cannot be written yet, and is kept in memory until it can: {}",
+                failure.fact
+            ));
+        }
+        std::thread::sleep(PAUSE);
+        written = match failure.code {
+            // A store that failed once is not to be written to again; one that is opened anew looks
+            // at what has reached the disk.
+            "store" | "read-only" => anew(context, vault, &mut write),
+            _ => write(vault),
+        };
+    }
+    written
+}
+
+/// Failures of a store that may pass: somebody else writes, a disk or a quota is full, a device is
+/// gone for a moment.
+const PASSING: [&str; 4] = ["busy", "disk-full", "read-only", "store"];
+
+fn anew<T>(
+    context: &Context,
+    vault: &Vault<'_>,
+    write: &mut impl FnMut(&Vault<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let store = context.store()?;
+    let locked = LockedVault::find(&store, &context.random)?;
+    let expect = Expect {
+        pins: vec![vault.pin()],
+        remembered: Some(vault.remembered()),
+        ..Expect::default()
+    };
+    write(&locked.unlock(Unlock::Key(vault.key()), &expect)?)
 }
 
 /// Waits until nobody renews a token of these mailboxes, and keeps it so for as long as the locks are
@@ -174,7 +231,14 @@ impl Clock for WallClock {
     }
 
     fn sleep(&self, time: Duration) {
-        std::thread::sleep(time);
+        // Who is to end waits for no second attempt.
+        let until = Instant::now() + time;
+        while !hold::is_to_end()
+            && let Some(left) =
+                until.checked_duration_since(Instant::now()).filter(|t| !t.is_zero())
+        {
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
     }
 
     fn jitter(&self) -> f64 {

@@ -24,10 +24,17 @@ impl Network {
     pub(crate) fn ready(&self) -> Result<&Roots, Failure> {
         self.made().map(|(_, roots)| roots).map_err(|error| {
             let hint = match &error {
+                AgentError::Clock => {
+                    "set it right first; without the time no certificate is believed"
+                }
                 AgentError::NoRoots => "install the package ca-certificates, or give --ca FILE",
-                _ => "--ca names a file with certificates in PEM form",
+                AgentError::Roots { .. } => "--ca names a file with certificates in PEM form",
             };
-            Failure::new(Exit::Failed, "certificates", error).hint(hint)
+            let code = match &error {
+                AgentError::Clock => "clock",
+                _ => "certificates",
+            };
+            Failure::new(Exit::Failed, code, error).hint(hint)
         })
     }
 
@@ -45,6 +52,9 @@ impl Network {
 
 impl Http for Network {
     fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
+        if crate::hold::is_to_end() {
+            return Err(HttpError::NotSent("this was interrupted".to_owned()));
+        }
         let made = self.made().map_err(|error| HttpError::NotSent(error.to_string()))?;
         made.0.send(request)
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bulla_resolve::Format;
 use bulla_vault::{Entry, EntryName, Secret};
 use clap::ValueEnum;
 use serde_json::json;
@@ -43,6 +44,12 @@ pub(crate) enum ImportFormat {
     Google,
     /// NAME=VALUE lines, which become the fields of one entry
     Dotenv,
+    /// The same as `docker run --env-file` reads them
+    DotenvDocker,
+    /// The same as node and npm's dotenv read them
+    DotenvNode,
+    /// The same as Python's dotenv reads them
+    DotenvPython,
     /// One JSON object a line, as `bulla export` writes them
     Jsonl,
 }
@@ -65,7 +72,10 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Done {
     let file = read(&args.file)?;
     let (name, entry) = match format {
         ImportFormat::Google => google::read(&file, entry)?,
-        _ => dotenv::read(&file, entry)?,
+        ImportFormat::DotenvDocker => dotenv::read(&file, entry, Format::DotenvDocker)?,
+        ImportFormat::DotenvNode => dotenv::read(&file, entry, Format::DotenvNode)?,
+        ImportFormat::DotenvPython => dotenv::read(&file, entry, Format::DotenvPython)?,
+        ImportFormat::Dotenv | ImportFormat::Jsonl => dotenv::read(&file, entry, Format::Dotenv)?,
     };
     with_vault(context, |vault| {
         let mut import = Import::new(context, vault.write(context.stamp(None))?, args.replace);

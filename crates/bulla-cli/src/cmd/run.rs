@@ -247,7 +247,8 @@ fn variables(renderings: &[Rendering], format: Format) -> Result<Vec<(String, Se
     Ok(variables)
 }
 
-const DIALECTS: &str =
+/// The way out where readers of a dotenv file differ.
+pub(crate) const DIALECTS: &str =
     "--format dotenv-docker, dotenv-node or dotenv-python takes it as one of them does";
 
 /// An argument with the paths of files in it, which are not searched again.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Done;
 use super::target::{Target, field_name, only_secret};
+use crate::account::refresh_token;
 use crate::args::NoSecrets;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -114,11 +115,17 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
             return Err(Failure::new(Exit::Conflict, "kind", fact)
                 .hint("the kind of an entry does not change; use another name"));
         }
+        let refresh = refresh_token(&entry);
         let unchanged = Changes { field, value, public: &public, removed: &removed }.apply(
             &mut entry,
             &target.entry,
             args.expires,
         )?;
+        // What was known of a refresh token is not known of the one that a person puts in, even if it
+        // is one that was there before.
+        if !bulla_oauth::Secret::are_same(refresh.as_ref(), refresh_token(&entry).as_ref()) {
+            entry.set_token_state(None);
+        }
         if let Some(expected) = args.if_version {
             let found = batch.find(&target.entry)?;
             let found = found.filter(|found| found.live().is_some()).map_or(0, |f| f.version);

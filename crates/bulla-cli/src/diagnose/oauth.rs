@@ -1,8 +1,8 @@
 //! What the errors of the token library mean for the user.
 
 use bulla_oauth::{
-    CallbackError, DiscoveryError, ExchangeError, MailError, NoRefreshToken, RefreshError, Refusal,
-    Remedy, RevokeError, StartError, WaitError,
+    CallbackError, DiscoveryError, ExchangeError, MailError, NoRefreshToken, OpenError,
+    RefreshError, Refusal, Remedy, RevokeError, StartError, WaitError,
 };
 
 use crate::cmd::target::time;
@@ -23,6 +23,12 @@ impl From<RefreshError<Self>> for Failure {
             RefreshError::Revoked => of(Exit::NeedsPerson, "revoked")
                 .hint(AUTHORIZE)
                 .hint("if nobody needs it any more, `bulla rm MAILBOX` takes it out of the vault"),
+            RefreshError::OtherClient(_) => of(Exit::NeedsPerson, "other-client")
+                .hint("nothing was sent; `bulla set MAILBOX --public client=ENTRY` goes back to its client")
+                .hint(AUTHORIZE),
+            RefreshError::OtherAccount(_) => of(Exit::NeedsPerson, "other-account")
+                .hint(AUTHORIZE)
+                .hint("if that account may open the mailbox, `bulla set MAILBOX --public user=ACCOUNT` says so"),
             RefreshError::NeedsPerson { refusal, cut_off } => {
                 let failure = of(Exit::NeedsPerson, "needs-person");
                 let failure = match cut_off {
@@ -76,6 +82,8 @@ impl From<ExchangeError> for Failure {
                 Self::new(Exit::RemoteFailed, "provider-unavailable", &error)
                     .hint("nothing was changed; begin again")
             }
+            ExchangeError::Useless(_) => Self::new(Exit::RemoteFailed, "no-tokens", &error)
+                .hint("nothing was changed; the code is used up, so begin again"),
         }
     }
 }
@@ -118,6 +126,18 @@ impl From<StartError> for Failure {
             StartError::NoEndpoint => "no-endpoint",
         };
         Self::new(Exit::Failed, code, error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let hint = match error {
+            OpenError::Elsewhere(_) => {
+                "--paste does without it; a field `redirect` in providers.toml that begins with http://127.0.0.1:{port} is one"
+            }
+            OpenError::Io(_) => "--paste and --device do without one",
+        };
+        Self::new(Exit::Failed, "no-port", error).hint(hint)
     }
 }
 
@@ -173,19 +193,26 @@ impl From<DiscoveryError> for Failure {
 impl From<MailError> for Failure {
     fn from(error: MailError) -> Self {
         let (exit, code, hint) = match &error {
-            MailError::Unreachable(_) => {
-                (Exit::RemoteFailed, "server-unreachable", "the token was not shown to anybody")
-            }
+            MailError::Unreachable(_) => (
+                Exit::RemoteFailed,
+                "server-unreachable",
+                "the server was not shown the token; try again later",
+            ),
+            MailError::Lost(_) => (
+                Exit::RemoteFailed,
+                "server-unreachable",
+                "try again later; the access token that it saw ends by itself",
+            ),
             MailError::Temporary(_) => (Exit::RemoteFailed, "server-temporary", "try again later"),
             MailError::Tls(_) => (
                 Exit::Failed,
                 "server-tls",
-                "the token was not shown to anybody; --ca FILE believes an authority of your own",
+                "the server was not shown the token; --ca FILE believes an authority of your own",
             ),
             MailError::NoStartTls => (
                 Exit::Failed,
                 "no-starttls",
-                "the token was not shown to anybody; imaps:// and the like begin with TLS at once",
+                "the server was not shown the token; imaps:// and the like begin with TLS at once",
             ),
             MailError::NoMechanism(_) => {
                 (Exit::NeedsPerson, "no-mechanism", "its administrator can switch on OAuth")

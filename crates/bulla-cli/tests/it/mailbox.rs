@@ -13,6 +13,8 @@ mod faults;
 mod incidents;
 /// Kills and full disks in the middle of a refresh.
 mod killed;
+/// The life of a grant: revert, another client, signals.
+mod life;
 /// Tokens in templates.
 mod render;
 /// What is told of a grant, and its withdrawal.

@@ -52,10 +52,46 @@ fn a_life_is_read_however_it_is_written() {
 
 #[test]
 fn a_refresh_token_that_is_none_replaces_nothing() {
-    for none in ["null", "\"\"", "\"a b\"", "\"a\\nb\"", "\"\\u0000\"", "\"\u{fc}\""] {
+    for none in ["null", "\"\"", "1", "{}", "\"a\\nb\"", "\"\\u0000\"", "\"\u{fc}\""] {
         let body = format!(r#"{{"access_token":"a","refresh_token":{none}}}"#);
         assert!(tokens(&body).refresh.is_none(), "{none}");
     }
+}
+
+/// Each of these once threw the new refresh token away, after which the old one was asked with again:
+/// where tokens are replaced, that was the end of the grant.
+#[test]
+fn a_new_refresh_token_is_kept_whatever_stands_beside_it() {
+    let long = "x".repeat(20_000);
+    let beside = [
+        (200, r#""refresh_expires_in":60,"refresh_token_expires_in":60"#, "new"),
+        (200, r#""token_type":1"#, "new"),
+        (200, r#""id_token":{}"#, "new"),
+        (200, r#""expires_in":NaN"#, "new"),
+        (200, r#""expires_in":1e999"#, "new"),
+        (200, r#""expires_in":1,"expires_in":3600"#, "new"),
+        (200, r#""error":"something","error_description":"all the same""#, "new"),
+        (201, r#""expires_in":3600"#, "new"),
+        (200, r#""expires_in":3600"#, "with a space"),
+        (200, r#""expires_in":3600"#, &long),
+    ];
+    for (status, beside, refresh) in beside {
+        for mark in ["", "\u{feff}"] {
+            let body =
+                format!(r#"{mark}{{"access_token":"a","refresh_token":"{refresh}",{beside}}}"#);
+            let Ok(tokens) = Tokens::read(&response(status, &body), &[]) else {
+                panic!("{status} {beside}")
+            };
+            assert_eq!(tokens.refresh.unwrap().expose(), refresh.as_bytes(), "{beside}");
+        }
+    }
+    let cut = r#"{"refresh_token":"new","access_token":"a","expi"#;
+    let AnswerFault::Useless { rescued: Some(rescued), .. } = fault(200, cut) else { panic!() };
+    assert_eq!(rescued.refresh.expose(), b"new");
+    // What stands in an error is no new token: perhaps ours, with stars in it.
+    let error = r#"{"error":"invalid_grant","refresh_token":"1//0***"}"#;
+    assert!(matches!(fault(400, error), AnswerFault::Refused(_)));
+    assert!(matches!(fault(200, error), AnswerFault::Refused(_)));
 }
 
 #[test]
@@ -81,7 +117,7 @@ fn what_is_no_answer_of_a_token_endpoint_is_unreadable() {
         (200, ""),
         (200, "<html>portal</html>"),
         (200, r#"{"access_token":"a""#),
-        (200, r#"{"access_token":"a","refresh_token":"b","refresh_token":"c"}"#),
+        (200, r#"{"access_token":"a"} and more"#),
         (200, &deep),
         (302, ""),
         (403, "<html>proxy</html>"),

@@ -8,7 +8,7 @@ use bincode::enc::write::SizeWriter;
 use bincode::{BorrowDecode, Encode};
 use zeroize::Zeroizing;
 
-use super::{Access, Details, Grant, Life, TokenEndpoint};
+use super::{Access, ClientAt, Details, Grant, Life, Origin, Outage, TokenEndpoint};
 use crate::client::Authentication;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
@@ -33,7 +33,15 @@ pub enum Unreadable {
 #[derive(Encode, BorrowDecode)]
 struct StateOnDisk<'a> {
     about: [u8; 16],
+    first: Option<[u8; 16]>,
+    client: Option<ClientOnDisk<'a>>,
     life: LifeOnDisk<'a>,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct ClientOnDisk<'a> {
+    provider: &'a str,
+    id: &'a str,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -55,6 +63,14 @@ struct DetailsOnDisk<'a> {
     token_endpoint: Option<EndpointOnDisk<'a>>,
     access: Option<AccessOnDisk<'a>>,
     trouble: Option<(u64, RefusalOnDisk<'a>)>,
+    outage: Option<OutageOnDisk<'a>>,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct OutageOnDisk<'a> {
+    at: u64,
+    what: &'a str,
+    retry_after: Option<u64>,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -82,7 +98,13 @@ impl Grant {
     /// The state without the refresh token, as it is kept beside it. Its schema is [`SCHEMA`].
     #[must_use]
     pub fn encode(&self) -> Secret {
-        let state = StateOnDisk { about: self.about(), life: (&self.life).into() };
+        let client = self.origin.client.as_ref();
+        let state = StateOnDisk {
+            about: self.about(),
+            first: self.origin.first,
+            client: client.map(|ClientAt { provider, id }| ClientOnDisk { provider, id }),
+            life: (&self.life).into(),
+        };
         let mut size = SizeWriter::default();
         bincode::encode_into_writer(&state, &mut size, CONFIG).expect("counting does not fail");
         let mut bytes = vec![0; size.bytes_written];
@@ -112,8 +134,13 @@ impl Grant {
         {
             return Err(Unreadable::Malformed);
         }
-        let mut grant = Self { refresh, life: Life::Unknown };
+        let mut grant = Self::new(refresh);
         if state.about == grant.about() {
+            let client = state.client.map(|ClientOnDisk { provider, id }| ClientAt {
+                provider: provider.to_owned(),
+                id: id.to_owned(),
+            });
+            grant.origin = Origin { first: state.first, client };
             grant.life = state.life.into();
         }
         Ok(grant)
@@ -171,6 +198,11 @@ impl<'a> From<&'a Details> for DetailsOnDisk<'a> {
                 expires: access.expires,
             }),
             trouble: details.trouble.as_ref().map(|(at, refusal)| (*at, refusal.into())),
+            outage: details.outage.as_ref().map(|Outage { at, what, retry_after }| OutageOnDisk {
+                at: *at,
+                what,
+                retry_after: *retry_after,
+            }),
         }
     }
 }
@@ -194,6 +226,11 @@ impl From<DetailsOnDisk<'_>> for Details {
                 expires: access.expires,
             }),
             trouble: details.trouble.map(|(at, refusal)| (at, refusal.into())),
+            outage: details.outage.map(|OutageOnDisk { at, what, retry_after }| Outage {
+                at,
+                what: what.to_owned(),
+                retry_after,
+            }),
         }
     }
 }
@@ -250,9 +287,12 @@ mod tests {
                 expires: Some(1_790_003_900),
             }),
             trouble: Some((3, refusal.clone())),
+            outage: Some(Outage { at: 4, what: "no".to_owned(), retry_after: Some(60) }),
         };
         let life = Life::NeedsPerson { since: 7, refusal, cut_off: Some(5), details };
-        Grant { refresh: token(), life }
+        let client = ClientAt { provider: "https://x".to_owned(), id: "me".to_owned() };
+        let origin = Origin { first: Some([7; 16]), client: Some(client) };
+        Grant { refresh: token(), origin, life }
     }
 
     #[test]
@@ -270,11 +310,12 @@ mod tests {
 
     /// The bytes of [`full`], put together by hand from docs/format.md.
     const FULL: &str = "\
-        d1125fb9574052e5ed3ad00508f15d2a03070d696e76616c69645f6772616e740001026e6f000105\
-        02066f70656e69641868747470733a2f2f6d61696c2e676f6f676c652e636f6d2f010d6140657861\
-        6d706c652e636f6d01fc803bb16a01fcac3cb16a01fc0076ba6a012368747470733a2f2f6f617574\
-        68322e676f6f676c65617069732e636f6d2f746f6b656e010106796132392e78fcac3cb16a01fcbc\
-        4ab16a01030d696e76616c69645f6772616e740001026e6f00";
+        d1125fb9574052e5ed3ad00508f15d2a010707070707070707070707070707070701096874747073\
+        3a2f2f78026d6503070d696e76616c69645f6772616e740001026e6f00010502066f70656e696418\
+        68747470733a2f2f6d61696c2e676f6f676c652e636f6d2f010d61406578616d706c652e636f6d01\
+        fc803bb16a01fcac3cb16a01fc0076ba6a012368747470733a2f2f6f61757468322e676f6f676c65\
+        617069732e636f6d2f746f6b656e010106796132392e78fcac3cb16a01fcbc4ab16a01030d696e76\
+        616c69645f6772616e740001026e6f000104026e6f013c";
 
     #[test]
     fn a_state_lies_as_the_format_says() {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -30,8 +30,9 @@ impl Roots {
     /// What the system believes. `SSL_CERT_FILE` and `SSL_CERT_DIR` say so too, as for OpenSSL.
     ///
     /// # Errors
-    /// If the system has no certificates.
+    /// If the system has no certificates, or no clock to check one by.
     pub fn of_system() -> Result<Self, AgentError> {
+        check_clock(SystemTime::now())?;
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() { Err(AgentError::NoRoots) } else { Ok(Self(found.certs)) }
     }
@@ -39,8 +40,9 @@ impl Roots {
     /// The certificates of one PEM file, instead of the system's.
     ///
     /// # Errors
-    /// If it cannot be read, or holds no certificate.
+    /// If it cannot be read, or holds no certificate, or if there is no clock to check one by.
     pub fn of_file(path: &Path) -> Result<Self, AgentError> {
+        check_clock(SystemTime::now())?;
         let fault = |fact: String| AgentError::Roots { path: path.to_owned(), fact };
         let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
         let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
@@ -48,6 +50,12 @@ impl Roots {
             Ok(certs) if !certs.is_empty() => Ok(Self(certs)),
             _ => Err(fault("it holds no certificate in PEM form".to_owned())),
         }
+    }
+
+    /// None at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// A client of TLS 1.2 and 1.3 that believes these and checks the name of the server.
@@ -63,6 +71,11 @@ impl Roots {
     }
 }
 
+/// No certificate is valid then, and the TLS library knows no such time at all.
+fn check_clock(now: SystemTime) -> Result<(), AgentError> {
+    if now < UNIX_EPOCH { Err(AgentError::Clock) } else { Ok(()) }
+}
+
 fn crypto() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
@@ -73,6 +86,9 @@ pub enum AgentError {
     /// The system believes no certificate authority.
     #[error("this system has no certificate authorities")]
     NoRoots,
+    /// The clock is wrong beyond all certificates.
+    #[error("the clock of this machine shows a time before 1970")]
+    Clock,
     /// The file of certificates is none.
     #[error("cannot read the certificates in {path}: {fact}", path = path.display())]
     Roots {
@@ -187,13 +203,22 @@ fn fault(error: &Error) -> HttpError {
             ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
                 not_sent("the network does not reach the server")
             }
-            ErrorKind::InvalidData if tls_fault(io).is_some() => {
-                not_sent(&tls_fault(io).expect("it was just there"))
+            // A certificate is looked at before anything is sent. Whatever else goes wrong with TLS may
+            // do so in the answer.
+            ErrorKind::InvalidData if certificate_fault(io).is_some() => {
+                not_sent(&certificate_fault(io).expect("it was just there"))
             }
             ErrorKind::TimedOut => no_answer("the answer did not come in time"),
             _ => no_answer("the connection broke before the answer was there"),
         },
         _ => no_answer("the answer is no HTTP"),
+    }
+}
+
+fn certificate_fault(error: &std::io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => Some(certificate(why)),
+        _ => None,
     }
 }
 
@@ -216,4 +241,29 @@ fn certificate(why: &rustls::CertificateError) -> String {
         _ => "is not valid",
     };
     format!("the certificate of the server {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was once an internal error, in the middle of the first connection.
+    #[test]
+    fn a_clock_before_1970_is_told() {
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert!(matches!(check_clock(before), Err(AgentError::Clock)));
+        assert!(check_clock(UNIX_EPOCH).is_ok() && check_clock(SystemTime::now()).is_ok());
+    }
+
+    fn of(error: rustls::Error) -> HttpError {
+        fault(&Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
+    }
+
+    /// A record of the answer that was broken on the way once counted as a request that was never sent.
+    #[test]
+    fn a_broken_record_may_have_been_an_answer() {
+        assert!(matches!(of(rustls::Error::DecryptError), HttpError::NoAnswer(_)));
+        let wrong = rustls::CertificateError::NotValidForName;
+        assert!(matches!(of(wrong.into()), HttpError::NotSent(_)));
+    }
 }

@@ -2,6 +2,8 @@ use super::*;
 use crate::client::Client;
 use crate::provider::Provider;
 
+const LOOPBACK: &str = "http://127.0.0.1:{port}";
+
 fn attempt(port: u16) -> (Authorization, String) {
     let provider = Provider {
         authorization_endpoint: Some("https://as.example/auth".to_owned()),
@@ -17,7 +19,11 @@ fn attempt(port: u16) -> (Authorization, String) {
 }
 
 fn get(port: u16, head: &str) -> String {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    get_at(Ipv4Addr::LOCALHOST.into(), port, head)
+}
+
+fn get_at(address: IpAddr, port: u16, head: &str) -> String {
+    let mut stream = TcpStream::connect((address, port)).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -26,7 +32,7 @@ fn get(port: u16, head: &str) -> String {
 
 #[test]
 fn the_answer_gets_through_whatever_else_comes() {
-    let loopback = Loopback::open().unwrap();
+    let loopback = Loopback::open(LOOPBACK).unwrap();
     let port = loopback.port();
     let (attempt, state) = attempt(port);
     // Browsers open connections ahead of need and say nothing on them.
@@ -60,7 +66,7 @@ fn the_answer_gets_through_whatever_else_comes() {
 
 #[test]
 fn a_refusal_comes_back_as_one() {
-    let loopback = Loopback::open().unwrap();
+    let loopback = Loopback::open(LOOPBACK).unwrap();
     let port = loopback.port();
     let (attempt, state) = attempt(port);
     let denied = format!("GET /?error=access_denied&state={state} HTTP/1.1\r\n\r\n");
@@ -75,8 +81,97 @@ fn a_refusal_comes_back_as_one() {
 
 #[test]
 fn waiting_ends() {
-    let loopback = Loopback::open().unwrap();
+    let loopback = Loopback::open(LOOPBACK).unwrap();
     let (attempt, _) = attempt(loopback.port());
     let waited = loopback.wait(&attempt, Duration::from_millis(50));
     assert!(matches!(waited.err(), Some(WaitError::TimedOut)));
+}
+
+/// Somebody else once listened on the IPv6 address of the port, and got the code.
+#[test]
+fn localhost_is_both_addresses_or_neither() {
+    if !has_ipv6() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    for address in [Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        let loopback = Loopback::open("http://localhost:{port}").unwrap();
+        let port = loopback.port();
+        for held in [Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            assert!(TcpListener::bind((held, port)).is_err(), "{held} is left to others");
+        }
+        let (attempt, state) = attempt(port);
+        let answer = format!("GET /?code=good&state={state} HTTP/1.1\r\n\r\n");
+        let browser = std::thread::spawn(move || get_at(address, port, &answer));
+        let (code, shown) = loopback.wait(&attempt, Duration::from_secs(60)).unwrap();
+        assert_eq!(code.unwrap().expose(), b"good");
+        shown.show(true, "Authorised", "");
+        assert!(browser.join().unwrap().starts_with("HTTP/1.1 200"));
+
+        let others = TcpListener::bind((address, 0)).unwrap();
+        let taken = format!("http://localhost:{}/", others.local_addr().unwrap().port());
+        assert!(matches!(Loopback::open(&taken).err(), Some(OpenError::Io(_))));
+    }
+}
+
+/// The path of a redirect URI was once answered with "nothing here".
+#[test]
+fn the_browser_comes_back_to_the_path_that_it_was_given() {
+    for (path, target) in [("", "/?"), ("/", "/?"), ("/a/b", "/a/b?"), ("/a?x=1", "/a?x=1&")] {
+        let loopback = Loopback::open(&format!("{LOOPBACK}{path}")).unwrap();
+        let port = loopback.port();
+        let (attempt, state) = attempt(port);
+        let answer = format!("GET {target}code=good&state={state} HTTP/1.1\r\n\r\n");
+        let browser = std::thread::spawn(move || {
+            assert!(get(port, "GET /other?code=x HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+            get(port, &answer)
+        });
+        let (code, shown) = loopback.wait(&attempt, Duration::from_secs(60)).unwrap();
+        assert_eq!(code.unwrap().expose(), b"good", "{path}");
+        shown.show(true, "Authorised", "");
+        browser.join().unwrap();
+    }
+}
+
+#[test]
+fn a_port_is_opened_on_this_machine_only() {
+    let elsewhere = [
+        "https://127.0.0.1:{port}/",
+        "http://example.com:{port}/",
+        "http://127.0.0.1.example.com/",
+        "http://u@localhost:{port}/",
+        "http://localhost:0/",
+        "http://localhost:x/",
+        "http://0.0.0.0:{port}/",
+        "urn:ietf:wg:oauth:2.0:oob",
+        "",
+    ];
+    for redirect in elsewhere {
+        let opened = Loopback::open(redirect).err();
+        assert!(matches!(opened, Some(OpenError::Elsewhere(_))), "{redirect}");
+    }
+    let place = Place::of("http://[::1]:8080/x").unwrap();
+    assert_eq!((place.addresses, place.port), (vec![Ipv6Addr::LOCALHOST.into()], 8080));
+    assert_eq!(Place::of("http://[::1]").unwrap().port, 80);
+}
+
+/// Whoever took all the places first once had the browser turned away.
+#[test]
+fn nobody_keeps_the_browser_out() {
+    let loopback = Loopback::open(LOOPBACK).unwrap();
+    let port = loopback.port();
+    let (attempt, state) = attempt(port);
+    let browser = std::thread::spawn(move || {
+        let mut others = Vec::new();
+        for _ in 0..MAX_OPEN + 50 {
+            let mut other = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            other.write_all(b"GET /?code=").unwrap();
+            others.push(other);
+        }
+        get(port, &format!("GET /?code=good&state={state} HTTP/1.1\r\n\r\n"))
+    });
+    let (code, shown) = loopback.wait(&attempt, Duration::from_secs(60)).unwrap();
+    assert_eq!(code.unwrap().expose(), b"good");
+    shown.show(true, "Authorised", "");
+    assert!(browser.join().unwrap().starts_with("HTTP/1.1 200"));
 }

@@ -1,7 +1,7 @@
 //! IMAP: AUTHENTICATE, then EXAMINE (RFC 9051, RFC 4959).
 
-use super::wire::{MAX_LINES, Wire, challenge, shown};
-use super::{Login, MailError, Server, refused};
+use super::wire::{MAX_LINES, Wire};
+use super::{Login, MailError, Server};
 
 pub(super) fn open(
     wire: &mut Wire<'_>,
@@ -10,10 +10,10 @@ pub(super) fn open(
 ) -> Result<(), MailError> {
     let greeting = wire.line()?;
     if let Some(words) = greeting.strip_prefix("* BYE") {
-        return Err(MailError::Temporary(shown(words)));
+        return Err(MailError::Temporary(wire.shown(words)));
     }
     if !greeting.starts_with("* OK") {
-        return Err(MailError::Protocol("IMAP", shown(&greeting)));
+        return Err(MailError::Protocol("IMAP", wire.shown(&greeting)));
     }
     let mut offers = capabilities(wire, "a1")?;
     if server.starttls {
@@ -29,12 +29,10 @@ pub(super) fn open(
     if !offers.iter().any(|offer| offer.strip_prefix("AUTH=") == Some(name)) {
         return Err(MailError::NoMechanism(name));
     }
-    let host = (server.host.as_str(), server.port);
-    let response = login.mechanism.response(login.user, login.token, Some(host));
     let at_once = offers.iter().any(|offer| offer == "SASL-IR");
     let command = format!("a4 AUTHENTICATE {name}");
     if at_once {
-        wire.send(&[command.as_bytes(), b" ", response.expose()])?;
+        wire.show_token(format!("{command} ").as_bytes())?;
     } else {
         wire.send(&[command.as_bytes()])?;
     }
@@ -42,23 +40,23 @@ pub(super) fn open(
     let end = answer(wire, "a4", |wire, line| {
         if !shown_token {
             shown_token = true;
-            return wire.send(&[response.expose()]);
+            return wire.show_token(b"");
         }
-        told = challenge(line);
+        told = wire.challenge(line);
         wire.send(&[login.mechanism.answer_to_error().as_bytes()])
     })?;
     match end {
         End::Ok => {}
-        End::No(words) => return Err(refused(words, told)),
-        End::Bad(words) => return Err(MailError::Protocol("IMAP", words)),
+        End::No(words) => return Err(wire.refused(&words, told)),
+        End::Bad(words) => return Err(MailError::Protocol("IMAP", wire.shown(&words))),
     }
     wire.send(&[b"a5 EXAMINE INBOX"])?;
     match answer(wire, "a5", |_, _| Ok(()))? {
         End::Ok => {}
         // Exchange says OK to the token and then BAD to everything.
-        End::Bad(words) => return Err(MailError::NotConnected(words)),
+        End::Bad(words) => return Err(MailError::NotConnected(wire.shown(&words))),
         End::No(words) => {
-            return Err(match refused(words, None) {
+            return Err(match wire.refused(&words, None) {
                 MailError::Refused(words) => MailError::NotConnected(words),
                 other => other,
             });
@@ -69,6 +67,7 @@ pub(super) fn open(
     Ok(())
 }
 
+/// How an answer ends, in the server's words as they came.
 enum End {
     Ok,
     No(String),
@@ -84,7 +83,7 @@ fn answer<'r>(
     for _ in 0..MAX_LINES {
         let line = wire.line()?;
         if let Some(rest) = line.strip_prefix("* BYE") {
-            return Err(MailError::Temporary(shown(rest)));
+            return Err(MailError::Temporary(wire.shown(rest)));
         }
         if let Some(rest) = line.strip_prefix('+') {
             go_on(wire, rest.trim_start())?;
@@ -94,12 +93,12 @@ fn answer<'r>(
             continue;
         };
         let (status, words) = rest.split_once(' ').unwrap_or((rest, ""));
-        let words = if words.is_empty() { shown(rest) } else { shown(words) };
+        let words = if words.is_empty() { rest } else { words }.to_owned();
         return match status.to_ascii_uppercase().as_str() {
             "OK" => Ok(End::Ok),
             "NO" => Ok(End::No(words)),
             "BAD" => Ok(End::Bad(words)),
-            _ => Err(MailError::Protocol("IMAP", shown(&line))),
+            _ => Err(MailError::Protocol("IMAP", wire.shown(&line))),
         };
     }
     Err(MailError::Protocol("IMAP", "its answer has no end".to_owned()))
@@ -109,7 +108,7 @@ fn ok(wire: &mut Wire<'_>, tag: &str, command: &str) -> Result<(), MailError> {
     wire.send(&[tag.as_bytes(), b" ", command.as_bytes()])?;
     match answer(wire, tag, |_, _| Ok(()))? {
         End::Ok => Ok(()),
-        End::No(words) | End::Bad(words) => Err(MailError::Protocol("IMAP", words)),
+        End::No(words) | End::Bad(words) => Err(MailError::Protocol("IMAP", wire.shown(&words))),
     }
 }
 
@@ -124,7 +123,7 @@ fn capabilities(wire: &mut Wire<'_>, tag: &str) -> Result<Vec<String>, MailError
             return if rest.starts_with("OK") {
                 Ok(offers)
             } else {
-                Err(MailError::Protocol("IMAP", shown(rest)))
+                Err(MailError::Protocol("IMAP", wire.shown(rest)))
             };
         }
     }

@@ -1,7 +1,7 @@
 //! POP3: AUTH in two lines, as Exchange wants it, then STAT (RFC 1939, RFC 5034).
 
-use super::wire::{MAX_LINES, Wire, challenge, shown};
-use super::{Login, MailError, Server, refused};
+use super::wire::{MAX_LINES, Wire};
+use super::{Login, MailError, Server};
 
 pub(super) fn open(
     wire: &mut Wire<'_>,
@@ -11,8 +11,8 @@ pub(super) fn open(
     let greeting = wire.line()?;
     if !greeting.starts_with("+OK") {
         return Err(match greeting.strip_prefix("-ERR") {
-            Some(words) => MailError::Temporary(shown(words)),
-            None => MailError::Protocol("POP3", shown(&greeting)),
+            Some(words) => MailError::Temporary(wire.shown(words)),
+            None => MailError::Protocol("POP3", wire.shown(&greeting)),
         });
     }
     let mut offers = capabilities(wire)?;
@@ -23,7 +23,7 @@ pub(super) fn open(
         wire.send(&[b"STLS"])?;
         let answer = wire.line()?;
         if !answer.starts_with("+OK") {
-            return Err(MailError::Protocol("POP3", shown(&answer)));
+            return Err(MailError::Protocol("POP3", wire.shown(&answer)));
         }
         wire.start_tls(server)?;
         offers = capabilities(wire)?;
@@ -37,26 +37,25 @@ pub(super) fn open(
     wire.send(&[b"AUTH ", name.as_bytes()])?;
     let answer = wire.line()?;
     if !answer.starts_with('+') || answer.starts_with("+OK") {
-        return Err(refused(words(&answer), None));
+        return Err(wire.refused(words(&answer), None));
     }
-    let host = (server.host.as_str(), server.port);
-    wire.send(&[login.mechanism.response(login.user, login.token, Some(host)).expose()])?;
+    wire.show_token(b"")?;
     let mut answer = wire.line()?;
     let mut told = None;
     if !answer.starts_with("+OK")
         && let Some(rest) = answer.strip_prefix('+')
     {
-        told = challenge(rest);
+        told = wire.challenge(rest);
         wire.send(&[login.mechanism.answer_to_error().as_bytes()])?;
         answer = wire.line()?;
     }
     if !answer.starts_with("+OK") {
-        return Err(refused(words(&answer), told));
+        return Err(wire.refused(words(&answer), told));
     }
     wire.send(&[b"STAT"])?;
     let answer = wire.line()?;
     if !answer.starts_with("+OK") {
-        return Err(match refused(words(&answer), None) {
+        return Err(match wire.refused(words(&answer), None) {
             MailError::Refused(words) => MailError::NotConnected(words),
             other => other,
         });
@@ -65,8 +64,8 @@ pub(super) fn open(
     Ok(())
 }
 
-fn words(line: &str) -> String {
-    shown(line.strip_prefix("-ERR").unwrap_or(line))
+fn words(line: &str) -> &str {
+    line.strip_prefix("-ERR").unwrap_or(line)
 }
 
 fn capabilities(wire: &mut Wire<'_>) -> Result<Vec<String>, MailError> {

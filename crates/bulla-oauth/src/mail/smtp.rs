@@ -1,7 +1,7 @@
 //! SMTP submission: AUTH, and nothing after it (RFC 4954, RFC 6409).
 
-use super::wire::{MAX_LINES, Wire, challenge, shown};
-use super::{Login, MailError, Server, refused};
+use super::wire::{MAX_LINES, Wire};
+use super::{Login, MailError, Server};
 
 pub(super) fn open(
     wire: &mut Wire<'_>,
@@ -11,8 +11,8 @@ pub(super) fn open(
     let (code, greeting) = reply(wire)?;
     match code {
         220 => {}
-        400..=499 => return Err(MailError::Temporary(text(&greeting))),
-        _ => return Err(MailError::Protocol("SMTP", text(&greeting))),
+        400..=499 => return Err(MailError::Temporary(wire.shown(&greeting.join(" ")))),
+        _ => return Err(MailError::Protocol("SMTP", wire.shown(&greeting.join(" ")))),
     }
     let mut offers = hello(wire)?;
     if server.starttls {
@@ -22,7 +22,7 @@ pub(super) fn open(
         wire.send(&[b"STARTTLS"])?;
         let (code, answer) = reply(wire)?;
         if code != 220 {
-            return Err(MailError::Protocol("SMTP", text(&answer)));
+            return Err(MailError::Protocol("SMTP", wire.shown(&answer.join(" "))));
         }
         wire.start_tls(server)?;
         offers = hello(wire)?;
@@ -32,21 +32,19 @@ pub(super) fn open(
     if !listed.flat_map(|list| list.split([' ', '='])).any(|offer| offer == name) {
         return Err(MailError::NoMechanism(name));
     }
-    let host = (server.host.as_str(), server.port);
-    let response = login.mechanism.response(login.user, login.token, Some(host));
-    wire.send(&[b"AUTH ", name.as_bytes(), b" ", response.expose()])?;
+    wire.show_token(format!("AUTH {name} ").as_bytes())?;
     let (mut code, mut answer) = reply(wire)?;
     let mut told = None;
     if code == 334 {
         let first = answer.first().map_or("", String::as_str);
-        told = challenge(first);
+        told = wire.challenge(first);
         wire.send(&[login.mechanism.answer_to_error().as_bytes()])?;
         (code, answer) = reply(wire)?;
     }
     match code {
         235 => {}
-        400..=499 => return Err(MailError::Temporary(format!("{code} {}", text(&answer)))),
-        _ => return Err(refused(format!("{code} {}", text(&answer)), told)),
+        400..=499 => return Err(MailError::Temporary(wire.shown(&words(code, &answer)))),
+        _ => return Err(wire.refused(&words(code, &answer), told)),
     }
     let _ = wire.send(&[b"QUIT"]);
     Ok(())
@@ -58,8 +56,8 @@ fn hello(wire: &mut Wire<'_>) -> Result<Vec<String>, MailError> {
     let (code, lines) = reply(wire)?;
     match code {
         250 => Ok(lines.iter().skip(1).map(|line| line.to_ascii_uppercase()).collect()),
-        400..=499 => Err(MailError::Temporary(text(&lines))),
-        _ => Err(MailError::Protocol("SMTP", text(&lines))),
+        400..=499 => Err(MailError::Temporary(wire.shown(&lines.join(" ")))),
+        _ => Err(MailError::Protocol("SMTP", wire.shown(&lines.join(" ")))),
     }
 }
 
@@ -69,7 +67,7 @@ fn reply(wire: &mut Wire<'_>) -> Result<(u16, Vec<String>), MailError> {
     for _ in 0..MAX_LINES {
         let line = wire.line()?;
         let code = line.get(..3).and_then(|code| code.parse().ok());
-        let Some(code) = code else { return Err(MailError::Protocol("SMTP", shown(&line))) };
+        let Some(code) = code else { return Err(MailError::Protocol("SMTP", wire.shown(&line))) };
         lines.push(line.get(4..).unwrap_or_default().to_owned());
         if line.as_bytes().get(3) != Some(&b'-') {
             return Ok((code, lines));
@@ -78,6 +76,6 @@ fn reply(wire: &mut Wire<'_>) -> Result<(u16, Vec<String>), MailError> {
     Err(MailError::Protocol("SMTP", "its answer has no end".to_owned()))
 }
 
-fn text(lines: &[String]) -> String {
-    shown(&lines.join(" "))
+fn words(code: u16, lines: &[String]) -> String {
+    format!("{code} {}", lines.join(" "))
 }

@@ -9,6 +9,9 @@ use crate::http::Response;
 struct Kept {
     grant: RefCell<Grant>,
     stored: Cell<usize>,
+    loaded: Cell<usize>,
+    /// What another process leaves before the grant is loaded for the so manieth time.
+    meanwhile: Cell<Option<(usize, Grant)>>,
     fails_at: Option<usize>,
 }
 
@@ -21,6 +24,14 @@ impl Grants for Kept {
     }
 
     fn load(&self) -> Result<Grant, &'static str> {
+        let then = self.loaded.get() + 1;
+        self.loaded.set(then);
+        if let Some((at, grant)) = self.meanwhile.take() {
+            match at == then {
+                true => *self.grant.borrow_mut() = grant,
+                false => self.meanwhile.set(Some((at, grant))),
+            }
+        }
         let grant = self.grant.borrow();
         let refresh = grant.refresh.as_ref().map(Secret::duplicate);
         Ok(Grant::decode(refresh, crate::SCHEMA, &grant.encode()).unwrap())
@@ -83,7 +94,13 @@ impl Clock for Time {
 }
 
 fn kept(grant: Grant) -> Kept {
-    Kept { grant: RefCell::new(grant), stored: Cell::new(0), fails_at: None }
+    Kept {
+        grant: RefCell::new(grant),
+        stored: Cell::new(0),
+        loaded: Cell::new(0),
+        meanwhile: Cell::new(None),
+        fails_at: None,
+    }
 }
 
 fn with_token() -> Kept {
@@ -95,26 +112,50 @@ fn answers(answers: impl IntoIterator<Item = Answer>) -> Provider<'static> {
     Provider { answers, asked: RefCell::default(), meanwhile: None, retry_after: None }
 }
 
+fn client_at() -> ClientAt {
+    ClientAt { provider: "https://example.com".to_owned(), id: "me".to_owned() }
+}
+
+/// Runs `work` with a refresh of `kept`.
+fn with<T>(
+    kept: &Kept,
+    http: &Provider<'_>,
+    clock: &Time,
+    account: Option<&str>,
+    work: impl FnOnce(&Refresh<'_, Kept>) -> T,
+) -> T {
+    let client = Client {
+        id: "me".to_owned(),
+        secret: Some(Secret::copied_from(b"client-secret")),
+        authentication: Authentication::Post,
+    };
+    work(&Refresh {
+        grants: kept,
+        client: &client,
+        client_at: &client_at(),
+        token_endpoint: "https://example.com/token",
+        account,
+        grant_type: GrantType::RefreshToken,
+        http,
+        clock,
+    })
+}
+
 fn access(
     kept: &Kept,
     http: &Provider<'_>,
     clock: &Time,
     least: u64,
 ) -> Result<Access, RefreshError<&'static str>> {
-    let client = Client {
-        id: "me".to_owned(),
-        secret: Some(Secret::copied_from(b"client-secret")),
-        authentication: Authentication::Post,
-    };
-    let refresh = Refresh {
-        grants: kept,
-        client: &client,
-        token_endpoint: "https://example.com/token",
-        grant_type: GrantType::RefreshToken,
-        http,
-        clock,
-    };
-    refresh.access(least)
+    with(kept, http, clock, None, |refresh| refresh.access(least))
+}
+
+fn probe(
+    kept: &Kept,
+    http: &Provider<'_>,
+    clock: &Time,
+) -> Result<Access, RefreshError<&'static str>> {
+    with(kept, http, clock, None, |refresh| refresh.probe())
 }
 
 fn token(kept: &Kept) -> String {
@@ -343,4 +384,103 @@ fn nothing_is_asked_before_the_intent_is_on_the_disk_and_nothing_given_before_th
     let kept = Kept { fails_at: Some(2), ..with_token() };
     let error = access(&kept, &answers([GOOD]), &clock, 60).err();
     assert!(matches!(error, Some(RefreshError::Store("full"))));
+}
+
+/// A client secret and a refresh token were once sent to whatever provider the other was not of.
+#[test]
+fn a_grant_of_another_client_is_not_shown_to_this_one() {
+    let clock = Time::default();
+    let other = [
+        ClientAt { provider: "https://elsewhere.example".to_owned(), ..client_at() },
+        ClientAt { id: "somebody".to_owned(), ..client_at() },
+    ];
+    for other in other {
+        let mut grant = Grant::new(Some(Secret::copied_from(b"old")));
+        grant.renew(None, &other);
+        let (kept, http) = (kept(grant), answers([]));
+        let error = access(&kept, &http, &clock, 60).err();
+        assert!(matches!(error, Some(RefreshError::OtherClient(told)) if told == other));
+        assert!(matches!(probe(&kept, &http, &clock).err(), Some(RefreshError::OtherClient(_))));
+    }
+    // The first answer tells whose it is.
+    let kept = with_token();
+    access(&kept, &answers([GOOD]), &clock, 60).unwrap();
+    assert_eq!(kept.load().unwrap().origin.client, Some(client_at()));
+}
+
+/// One `access_denied` once made a mailbox dead until it was removed and added again.
+#[test]
+fn a_refusal_that_may_pass_is_asked_about_again() {
+    let (kept, clock) = (with_token(), Time::default());
+    for error in ["access_denied", "interaction_required", "login_required", "consent_required"] {
+        let body: &'static str = Box::leak(format!(r#"{{"error":"{error}"}}"#).into_boxed_str());
+        let refused = access(&kept, &answers([Ok((403, body))]), &clock, 60).err();
+        assert!(matches!(refused, Some(RefreshError::NeedsPerson { .. })), "{error}");
+        assert!(matches!(kept.load().unwrap().life, Life::NeedsPerson { .. }), "{error}");
+        clock.0.set(clock.0.get() + 4000);
+        access(&kept, &answers([GOOD]), &clock, 60).unwrap();
+        clock.0.set(clock.0.get() + 4000);
+    }
+}
+
+#[test]
+fn a_probe_asks_about_a_dead_grant_and_forgets_nothing_if_nobody_answers() {
+    let (kept, clock) = (with_token(), Time::default());
+    let invalid = || Ok((400, r#"{"error":"invalid_grant"}"#));
+    access(&kept, &answers([lost(), invalid()]), &clock, 60).err().unwrap();
+    let outage = answers([refused(), refused(), refused()]);
+    let error = probe(&kept, &outage, &clock).err();
+    assert!(matches!(error, Some(RefreshError::Unavailable { .. })));
+    assert!(matches!(kept.load().unwrap().life, Life::NeedsPerson { cut_off: Some(_), .. }));
+    let error = probe(&kept, &answers([invalid()]), &clock).err();
+    assert!(matches!(error, Some(RefreshError::NeedsPerson { cut_off: Some(_), .. })));
+    probe(&kept, &answers([GOOD]), &clock).unwrap();
+    assert!(matches!(kept.load().unwrap().life, Life::Live(_)));
+}
+
+/// Tokens of another account were handed out, once the provider gave such.
+#[test]
+fn tokens_of_another_account_are_not_handed_out() {
+    let clock = Time::default();
+    // {"email":"evil@example.com"}
+    let evil = r#"{"access_token":"at","expires_in":3600,"refresh_token":"new","id_token":"e30.eyJlbWFpbCI6ImV2aWxAZXhhbXBsZS5jb20ifQ.x"}"#;
+    let right = |http: &Provider<'_>, kept: &Kept, account| {
+        with(kept, http, &clock, Some(account), |refresh| refresh.access(60))
+    };
+    let kept = with_token();
+    let error = right(&answers([Ok((200, evil))]), &kept, "a@example.com").err();
+    assert!(matches!(error, Some(RefreshError::OtherAccount(a)) if a == "evil@example.com"));
+    assert_eq!(token(&kept), "new", "the refresh token is kept all the same");
+    let grant = kept.load().unwrap();
+    assert!(
+        matches!(&grant.life, Life::NeedsPerson { refusal, .. } if refusal.error == "other_account")
+    );
+    assert!(grant.life.details().unwrap().access.is_none());
+    right(&answers([Ok((200, evil))]), &with_token(), "Evil@example.com").unwrap();
+    access(&with_token(), &answers([Ok((200, evil))]), &clock, 60).unwrap();
+}
+
+/// Who waited for the lock once asked a provider that was out of order in turn, for minutes.
+#[test]
+fn what_came_of_a_refresh_answers_those_who_waited_for_it() {
+    let clock = Time::default();
+    let after = |answer: fn() -> Answer| {
+        let kept = with_token();
+        let http = Provider { retry_after: Some(60), ..answers([answer()]) };
+        let _ = access(&kept, &http, &clock, 60);
+        kept.load().unwrap()
+    };
+    let waited = |grant: Grant| {
+        let kept = Kept { meanwhile: Cell::new(Some((2, grant))), ..with_token() };
+        access(&kept, &answers([]), &clock, 7200)
+    };
+    let outage = waited(after(|| Ok((503, "")))).err();
+    assert!(matches!(outage, Some(RefreshError::Unavailable { retry_after: Some(60), .. })));
+    // Nobody knows how long it lives, but it came just now.
+    assert!(waited(after(|| Ok((200, r#"{"access_token":"at"}"#)))).is_ok());
+    assert!(matches!(waited(after(|| NO_NEW)).err(), Some(RefreshError::TooShort { .. })));
+    // What was there before is no answer to who comes now.
+    let kept = kept(after(|| Ok((503, ""))));
+    assert!(access(&kept, &answers([GOOD]), &clock, 60).is_ok());
+    assert_eq!(kept.load().unwrap().life.details().unwrap().outage, None);
 }

@@ -5,16 +5,20 @@
 //! quotes for a part of the value. What needs more than that needs a dialect of its own, which would
 //! be another [`Syntax`] with this scan and other checks.
 
+mod course;
+
 use std::ops::Range;
 
 use memchr::{memchr, memmem};
 
 use super::dotenv_docker::MAX_LINE;
 use super::lines::{around, has_lone_return};
+use super::shell::Attributes;
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 use crate::expression;
 use crate::secret::Draft;
+use course::Course;
 
 pub(super) struct Dotenv;
 
@@ -24,12 +28,17 @@ impl Syntax for Dotenv {
         // Whether a quote or the like may be open that some reader looks for the end of, be it in a
         // line that another does not see.
         let mut open = false;
+        let mut course = Course::new(ALIKE.node);
+        let attributes = Attributes::read(src);
         let mut scalars = Vec::new();
         while at < src.len() {
             let start = at;
             at = line(src, start, &ALIKE, &mut |scalar| scalars.push(scalar));
             let lines = start..at - 1;
-            let odd = open || !is_alike(src, lines.clone(), &scalars);
+            let odd = !course.passes(src, named(src, start)..lines.end, &scalars)
+                || open
+                || !is_alike(src, lines.clone(), &scalars)
+                || attributes.are_on(&src[scalars[0].span.clone()]);
             open = open || leaves_open(&src[lines.clone()]) || has_lone_return(&src[lines]);
             for scalar in scalars.drain(..) {
                 let opaque = scalar.role == Role::Value
@@ -90,6 +99,8 @@ impl Syntax for Dotenv {
 /// How a dialect reads values.
 pub(super) struct Rules {
     pub(super) quotes: &'static [u8],
+    /// Whether node is one of its readers.
+    pub(super) node: bool,
     /// The quotes in which a backslash keeps another from closing.
     pub(super) escaping: &'static [u8],
     /// Where the comment behind a value without quotes begins.
@@ -101,6 +112,7 @@ pub(super) struct Rules {
 /// What all readers have in common.
 const ALIKE: Rules = Rules {
     quotes: b"\"'",
+    node: true,
     escaping: b"\"",
     comment: comment_behind_a_blank,
     text: |src, inner, quote| {
@@ -126,6 +138,8 @@ fn is_alike(src: &[u8], lines: Range<usize>, scalars: &[Scalar]) -> bool {
         && !name.first().is_some_and(u8::is_ascii_digit)
         && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_')
         && key.span.end + 1 == value.span.start
+        // `export` is for shells: systemd passes over such a line, and Docker over the whole file.
+        && src[lines.start..key.span.start].iter().all(|&b| b == b' ')
         // Docker keeps blanks, but takes no quotes off either.
         && (if quoted { blanks(behind) } else { 0 }) == behind.len()
 }
@@ -170,14 +184,24 @@ pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
     let mut at = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     // Whether some reader saw a line that another did not see; it may have left a quote open.
     let mut odd = false;
+    let mut course = Course::new(rules.node);
+    let mut scalars = Vec::new();
     while at < src.len() {
         let start = at;
-        at = line(src, start, rules, &mut |scalar| {
-            let opaque = odd && scalar.role == Role::Value;
+        at = line(src, start, rules, &mut |scalar| scalars.push(scalar));
+        let from = if rules.node { named(src, start) } else { start };
+        let alike = course.passes(src, from..at - 1, &scalars) && !odd;
+        for scalar in scalars.drain(..) {
+            let opaque = !alike && scalar.role == Role::Value;
             found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
-        });
+        }
         odd = odd || has_lone_return(&src[start..at - 1]);
     }
+}
+
+/// Where node begins to read the line at `start`: a byte order mark is a part of the first name.
+fn named(src: &[u8], start: usize) -> usize {
+    if start == 3 && src.starts_with(b"\xef\xbb\xbf") { 0 } else { start }
 }
 
 pub(super) fn comment_behind_a_blank(text: &[u8]) -> Option<usize> {
@@ -295,7 +319,12 @@ fn line(src: &[u8], at: usize, rules: &Rules, found: &mut dyn FnMut(Scalar)) -> 
             let text = &src[value..end];
             let comment = value + (rules.comment)(text).unwrap_or(text.len());
             let span = value..comment - trailing_blanks(&src[value..comment]);
-            scalar(span.clone(), (rules.text)(src, span, None), Role::Value);
+            // Some make a comment of it.
+            let text = match src[span.clone()].first() {
+                Some(b'#') => Text::Opaque,
+                _ => (rules.text)(src, span.clone(), None),
+            };
+            scalar(span, text, Role::Value);
             if has_lone_return(&src[comment..end]) {
                 scalar(comment..end, Text::Opaque, Role::Value);
             }

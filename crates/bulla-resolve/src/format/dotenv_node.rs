@@ -46,6 +46,7 @@ impl Syntax for DotenvNode {
 
 const RULES: Rules = Rules {
     quotes: b"'\"`",
+    node: true,
     escaping: b"",
     comment: |text| memchr(b'#', text),
     text: |src, inner, quote| {

@@ -59,6 +59,7 @@ impl Syntax for DotenvPython {
 
 const RULES: Rules = Rules {
     quotes: b"'\"",
+    node: false,
     escaping: b"'\"",
     comment: comment_behind_a_blank,
     text: |src, inner, quote| {

@@ -100,6 +100,12 @@ impl Syntax for Ini {
     ) -> Result<(), Refusal> {
         let whole = content.joined();
         check(whole.bytes())?;
+        if !content.typed && matches!(whole.bytes(), b"null" | b"true" | b"false") {
+            return Err(Refusal(
+                "is a word that npm's ini makes no text of; ini-python, ini-git and ini-mysql carry it, and \
+                 the filter `bool` says that a truth value is meant",
+            ));
+        }
         if around(src, &span).len() - span.len() + whole.len() > MAX_LINE {
             return Err(Refusal(
                 "makes a line that is too long for MySQL; ini-python, ini-git and systemd carry \

@@ -168,6 +168,9 @@ impl Scan<'_> {
                 b'\n' if quoted => return Err(self.malformed()),
                 b'\n' => break,
                 b'\r' if self.src.get(self.at + 1) == Some(&b'\n') => {}
+                // Before the first byte of the text, even behind quotes or a line end that is no end, git
+                // drops them.
+                b' ' | b'\t' | b'\r' if !quoted && text.is_empty() => {}
                 b' ' | b'\t' | b'\r' if !quoted => text.push(byte),
                 b'#' | b';' if !quoted => {
                     self.at = self.line_end();

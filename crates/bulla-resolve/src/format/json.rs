@@ -45,6 +45,7 @@ impl Syntax for Json {
         out: &mut Output,
     ) -> Result<(), Refusal> {
         if content.typed {
+            check_number(content.joined().bytes())?;
             content.parts.iter().for_each(|&part| out.copy(part));
             return Ok(());
         }
@@ -107,6 +108,19 @@ fn walk(src: &[u8], mut at: usize, found: &mut dyn FnMut(Node)) {
             }
         }
         at += 1;
+    }
+}
+
+/// Refuses a number that JavaScript rounds (RFC 8259 section 6).
+fn check_number(text: &[u8]) -> Result<(), Refusal> {
+    const LARGEST: u64 = (1 << 53) - 1;
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i128>().ok());
+    match number.filter(|number| number.unsigned_abs() > u128::from(LARGEST)) {
+        Some(_) => Err(Refusal(
+            "is a number beyond 9007199254740991, which JavaScript rounds; leave out the filter `int`, and \
+             it is written as text",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -3,8 +3,9 @@
 //! `NAME=word`, also behind `export` and its like, is a key and a value; the word may be quoted as sh
 //! quotes (POSIX XCU 2.2), and as `$'...'`. All else in a file is passed over by its quotes, and no
 //! reference is resolved in it, nor behind anything that cannot be followed so, such as a
-//! here-document.
+//! here-document; nor in a variable that a shell makes something else of than text.
 
+mod attributes;
 mod skip;
 mod word;
 
@@ -14,6 +15,8 @@ use memchr::memmem;
 
 use super::lines::{is_blank, opaque, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
+pub(super) use attributes::Attributes;
+pub(crate) use attributes::is_special;
 use skip::{comment_end, skip_command};
 use word::Word;
 
@@ -21,12 +24,22 @@ pub(super) struct Shell;
 
 impl Syntax for Shell {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
+        let attributes = Attributes::read(src);
+        // What is assigned to a number, runs as a command or becomes something else.
+        let mut is_text = true;
+        let mut found = |scalar: Scalar| {
+            if scalar.role == Role::Key {
+                is_text = !attributes.are_on(&src[scalar.span.clone()]);
+            }
+            let opaque = !is_text && scalar.role == Role::Value;
+            found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
+        };
         let mut at = 0;
         while let Some(&byte) = src.get(at) {
             at = match byte {
                 b' ' | b'\t' | b'\n' | b';' => at + 1,
                 b'#' => comment_end(src, at),
-                _ => statement(src, at, found),
+                _ => statement(src, at, &mut found),
             };
         }
         Ok(())

@@ -10,9 +10,9 @@ mod words;
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr3, memrchr_iter, memrchr2};
+use memchr::{memchr, memchr3};
 
-use super::lines::{around, halved, is_blank, opaque, trimmed, verbatim};
+use super::lines::{halved, is_blank, opaque, trimmed, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
 use crate::expression::{has_hits, has_letters};
 use crate::secret::Draft;
@@ -41,7 +41,7 @@ impl Syntax for Systemd {
                     opaque(whole, 0)
                 });
             } else {
-                setting(src, pieces, depth, found);
+                setting(src, pieces, depth, &mut |scalar, _| found(scalar));
             }
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Syntax for Systemd {
         out: &mut Output,
     ) -> Result<(), Refusal> {
         let whole = content.joined();
-        let setting = Setting::around(src, &span);
+        let (setting, line) = out.notes.look_up(src, span.start);
         setting.check(whole.bytes())?;
         let (quote, outside) = quote(src, &span, setting, whole.bytes());
         let mark = quote.filter(|_| !outside);
@@ -72,7 +72,7 @@ impl Syntax for Systemd {
             })?;
         }
         out.bytes.push(mark.as_slice());
-        if around(src, &span).len() - span.len() + out.bytes.len() - start > MAX_LINE {
+        if line - span.len() + out.bytes.len() - start > MAX_LINE {
             return Err(Refusal("makes a line of more than a megabyte, which systemd refuses"));
         }
         Ok(())
@@ -143,45 +143,6 @@ impl Setting {
         }
     }
 
-    /// The setting that the place at `span` belongs to.
-    fn around(src: &[u8], span: &Range<usize>) -> Self {
-        let start_of = |at: usize| memrchr2(b'\n', b'\r', &src[..at]).map_or(0, |end| end + 1);
-        let mut start = start_of(span.start);
-        // Comments may stand between the parts of a line.
-        let mut earlier = start;
-        while earlier > 0 {
-            let end = earlier - 1 - usize::from(src[..earlier].ends_with(b"\r\n"));
-            earlier = start_of(end);
-            let line = &src[earlier..end];
-            if !is_comment(line) {
-                if !is_continued(line) {
-                    break;
-                }
-                start = earlier;
-            }
-        }
-        let line = &src[start..span.start];
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        let Some(equals) = memchr(b'=', line) else { return Self::Other };
-        match Self::named(line[..equals].trim_ascii()) {
-            Self::Exec { .. } => {
-                // A lone semicolon ends a command.
-                let mut start = equals + 1;
-                for at in memrchr_iter(b';', line) {
-                    let alone = at > equals && is_space(line[at - 1]);
-                    if alone && line.get(at + 1).is_some_and(|&b| is_space(b)) {
-                        start = at + 1;
-                        break;
-                    }
-                }
-                let between = |b: &&u8| is_space(**b) || **b == b'\\';
-                start += line[start..].iter().take_while(between).count();
-                Self::Exec { variables: !has_no_variables(&line[start..]) }
-            }
-            setting => setting,
-        }
-    }
-
     fn check(self, value: &[u8]) -> Result<(), Refusal> {
         if self == Self::Credential {
             return Ok(());
@@ -249,6 +210,45 @@ impl Setting {
     }
 }
 
+/// How the values of one line are read, which may be many: to find the line's beginning anew for each would
+/// take the square of the time.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// The line with those that continue it.
+    line: Range<usize>,
+    /// How many bytes its parts take up.
+    length: usize,
+    /// Where its values begin.
+    settings: Vec<(usize, Setting)>,
+}
+
+impl Notes {
+    /// The setting that the value at `at` belongs to, and the length of its line. It is asked for in the
+    /// order of one file.
+    fn look_up(&mut self, src: &[u8], at: usize) -> (Setting, usize) {
+        if at < self.line.start {
+            *self = Self::default();
+        }
+        while self.line.end <= at && self.line.end < src.len() {
+            let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            let start = self.line.end.max(bom);
+            let (pieces, next) = logical_line(src, start);
+            self.line = start..next;
+            self.settings.clear();
+            if let (true, [first, ..]) = (at < next, &pieces[..]) {
+                self.length = pieces.last().map_or(0, |last| last.end - first.start);
+                setting(src, pieces, 0, &mut |scalar, setting| {
+                    if scalar.role == Role::Value {
+                        self.settings.push((scalar.span.start, setting));
+                    }
+                });
+            }
+        }
+        let found = self.settings.binary_search_by_key(&at, |&(start, _)| start);
+        (found.map_or(Setting::Other, |number| self.settings[number].1), self.length)
+    }
+}
+
 /// The quotes that the content of a place is written in, and whether these stand outside of it.
 fn quote(src: &[u8], span: &Range<usize>, setting: Setting, value: &[u8]) -> (Option<u8>, bool) {
     let is_quote = |b: &&u8| matches!(b, b'"' | b'\'');
@@ -270,15 +270,21 @@ fn quote(src: &[u8], span: &Range<usize>, setting: Setting, value: &[u8]) -> (Op
     }
 }
 
-fn setting(src: &[u8], pieces: Vec<Range<usize>>, depth: usize, found: &mut dyn FnMut(Scalar)) {
+/// Hands out the values of a line and how they are read.
+fn setting(
+    src: &[u8],
+    pieces: Vec<Range<usize>>,
+    depth: usize,
+    found: &mut dyn FnMut(Scalar, Setting),
+) {
     let first = pieces[0].clone();
     let end = pieces[pieces.len() - 1].end;
     let Some(equals) = memchr(b'=', &src[first.clone()]).map(|at| first.start + at) else {
-        return found(opaque(first.start..end, depth));
+        return found(opaque(first.start..end, depth), Setting::Other);
     };
     let key = trimmed(src, first.start..equals);
     let setting = Setting::named(&src[key.clone()]);
-    found(verbatim(key, Role::Key, depth));
+    found(verbatim(key, Role::Key, depth), setting);
     let value = trimmed(src, equals + 1..first.end);
     if let Setting::Environment | Setting::Exec { .. } = setting {
         let mut pieces = pieces;
@@ -286,26 +292,28 @@ fn setting(src: &[u8], pieces: Vec<Range<usize>>, depth: usize, found: &mut dyn 
         return words(src, &pieces, setting, depth, found);
     }
     if pieces.len() > 1 {
-        return found(opaque(value.start..end, depth));
+        return found(opaque(value.start..end, depth), setting);
     }
     match setting {
         Setting::Credential => match memchr(b':', &src[value.clone()]) {
             Some(colon) => {
                 let colon = value.start + colon;
-                found(verbatim(value.start..colon, Role::Key, depth));
+                found(verbatim(value.start..colon, Role::Key, depth), setting);
                 let span = colon + 1..value.end;
                 let text = decoded(src, &span, unescaped(&src[span.clone()]));
-                found(Scalar { span, text, role: Role::Value, depth });
+                found(Scalar { span, text, role: Role::Value, depth }, setting);
             }
-            None => found(opaque(value, depth)),
+            None => found(opaque(value, depth), setting),
         },
         Setting::Text => {
             let text = decoded(src, &value, halved(&src[value.clone()], b'%'));
-            found(Scalar { span: value, text, role: Role::Value, depth });
+            found(Scalar { span: value, text, role: Role::Value, depth }, setting);
         }
         _ => {
             let plain = !src[value.clone()].iter().any(|b| b"\"'\\%".contains(b));
-            found(if plain { verbatim(value, Role::Value, depth) } else { opaque(value, depth) });
+            let scalar =
+                if plain { verbatim(value, Role::Value, depth) } else { opaque(value, depth) };
+            found(scalar, setting);
         }
     }
 }
@@ -316,7 +324,7 @@ fn words(
     pieces: &[Range<usize>],
     setting: Setting,
     depth: usize,
-    found: &mut dyn FnMut(Scalar),
+    found: &mut dyn FnMut(Scalar, Setting),
 ) {
     let mut program = matches!(setting, Setting::Exec { .. });
     let mut setting = setting;
@@ -329,7 +337,8 @@ fn words(
             }
             // A quote that does not close here makes all that follows unclear.
             let Some(word) = Word::read(src, at..piece.end) else {
-                return found(opaque(at..pieces[pieces.len() - 1].end, depth));
+                let rest = at..pieces[pieces.len() - 1].end;
+                return found(opaque(rest, depth), setting);
             };
             let span = word.span.clone();
             at = span.end;
@@ -338,18 +347,18 @@ fn words(
                 Setting::Exec { .. } if program => {
                     program = false;
                     setting = Setting::Exec { variables: !has_no_variables(raw) };
-                    found(opaque(span, depth));
+                    found(opaque(span, depth), setting);
                 }
                 Setting::Exec { .. } if raw == b";" => {
                     program = true;
-                    found(opaque(span, depth));
+                    found(opaque(span, depth), setting);
                 }
                 Setting::Exec { variables } => {
                     let text = word.text.and_then(|text| halved(&text, b'%'));
                     let text = text
                         .and_then(|text| if variables { halved(&text, b'$') } else { Some(text) });
                     let text = decoded(src, &word.inner, text);
-                    found(Scalar { span, text, role: Role::Value, depth });
+                    found(Scalar { span, text, role: Role::Value, depth }, setting);
                 }
                 _ => assignment(src, &word, depth, found),
             }
@@ -358,7 +367,8 @@ fn words(
 }
 
 /// An item of `Environment=`.
-fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scalar)) {
+fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scalar, Setting)) {
+    let setting = Setting::Environment;
     let item = word.inner.clone();
     let name =
         item.start..item.start + src[item.clone()].iter().take_while(|&&b| is_name(b)).count();
@@ -366,23 +376,24 @@ fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scala
     if name.is_empty() || !begins || name.end >= item.end || src[name.end] != b'=' {
         // A reference that only its quotes or escapes keep from being seen is told as one in a name.
         let hidden = word.text.as_ref().filter(|text| has_hits(text));
-        return found(match hidden.filter(|_| !has_letters(&src[word.span.clone()])) {
+        let scalar = match hidden.filter(|_| !has_letters(&src[word.span.clone()])) {
             Some(text) => {
                 let (span, text) = (word.span.clone(), Text::Decoded(text.clone()));
                 Scalar { span, text, role: Role::Key, depth }
             }
             None => opaque(word.span.clone(), depth),
-        });
+        };
+        return found(scalar, setting);
     }
     let text = word.text.as_ref().and_then(|text| halved(&text[name.len() + 1..], b'%'));
     let span = name.end + 1..item.end;
-    found(verbatim(name, Role::Key, depth));
+    found(verbatim(name, Role::Key, depth), setting);
     let inner = match &src[span.clone()] {
         [first @ (b'"' | b'\''), .., last] if first == last => span.start + 1..span.end - 1,
         _ => span.clone(),
     };
     let text = decoded(src, &inner, text);
-    found(Scalar { span, text, role: Role::Value, depth });
+    found(Scalar { span, text, role: Role::Value, depth }, setting);
 }
 
 /// `bytes` as systemd takes text: UTF-8 without what Unicode says is no character.

@@ -31,9 +31,19 @@ pub(super) enum Names {
 impl Syntax for Xml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let text = utf8(src)?;
-        if let Some(at) = declared_otherwise(src).filter(|_| !text.is_ascii()) {
-            let what = "the file declares another encoding than UTF-8 and is not ASCII";
-            return Err(Malformed { at, rule: Rule::WrongEncoding, what });
+        let wrong = |at, what| Err(Malformed { at, rule: Rule::WrongEncoding, what });
+        match Encoding::declared(src) {
+            Encoding::Ascii(at) if !text.is_ascii() => {
+                return wrong(at, "the file declares another encoding than UTF-8 and is not ASCII");
+            }
+            Encoding::Other(at) => {
+                return wrong(
+                    at,
+                    "the file declares an encoding whose readers may not read ASCII as it is, or does so \
+                     in more than 256 bytes; write `encoding=\"UTF-8\"`",
+                );
+            }
+            _ => {}
         }
         Scan {
             src: text,
@@ -53,7 +63,7 @@ impl Syntax for Xml {
         content: &Content<'_>,
         out: &mut Output,
     ) -> Result<(), Refusal> {
-        let ascii = declared_otherwise(src).is_some();
+        let ascii = matches!(Encoding::declared(src), Encoding::Ascii(_));
         let place = Place::of(src, &span);
         match place {
             Place::CharacterData => check_character_data(&content.joined())?,
@@ -405,17 +415,73 @@ fn check_character_data(content: &Draft) -> Result<(), Refusal> {
     }
 }
 
-/// Where the file declares an encoding other than UTF-8, if it does.
-fn declared_otherwise(src: &[u8]) -> Option<usize> {
-    /// No declaration is longer; only its beginning is looked at, as this is done for every place.
-    const LONGEST: usize = 256;
-    let text = String::from_utf8_lossy(&src[..src.len().min(LONGEST)]);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let declaration = text.strip_prefix("<?xml")?.split_once("?>")?.0;
-    let at = declaration.find("encoding")?;
-    let value = declaration[at..].split(['"', '\'']).nth(1)?;
-    let is_utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|name| value.eq_ignore_ascii_case(name));
-    (!is_utf8).then_some(at)
+/// No declaration is longer, and none is searched further, as this is done for every place.
+const MAX_DECLARATION: usize = 256;
+
+/// What a file says of its own encoding.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Encoding {
+    /// One with the characters of ASCII at their places, declared here: what is none of them is written by
+    /// number.
+    Ascii(usize),
+    /// One, declared here, that some reader may make other characters of ASCII by, or that is not clear.
+    Other(usize),
+    Utf8,
+}
+
+impl Encoding {
+    /// What the declaration says that a file begins with, if it does.
+    fn declared(src: &[u8]) -> Self {
+        let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let text = &src[bom..src.len().min(bom + MAX_DECLARATION)];
+        let is_one = text.strip_prefix(b"<?xml").is_some_and(|rest| {
+            // Not `<?xml-stylesheet`.
+            rest.first().is_some_and(u8::is_ascii_whitespace)
+        });
+        if !is_one {
+            return Self::Utf8;
+        }
+        let Some(end) = memmem::find(text, b"?>") else { return Self::Other(bom) };
+        let text = &text[..end];
+        let Some(at) = memmem::find(text, b"encoding") else { return Self::Utf8 };
+        let mut quoted = text[at..].split(|b| matches!(b, b'"' | b'\''));
+        let name = quoted.nth(1).unwrap_or_default().to_ascii_lowercase();
+        match &name[..] {
+            b"utf-8" => Self::Utf8,
+            name if is_ascii_alike(name) => Self::Ascii(bom + at),
+            _ => Self::Other(bom + at),
+        }
+    }
+}
+
+/// Whether every reader that knows the encoding of this name, in small letters, reads bytes of ASCII as
+/// ASCII. To some, `utf8` is one of single bytes.
+fn is_ascii_alike(name: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"utf8",
+        b"ascii",
+        b"us-ascii",
+        b"latin1",
+        b"latin-1",
+        b"koi8-r",
+        b"koi8-u",
+        b"big5",
+        b"gb2312",
+        b"gbk",
+        b"gb18030",
+        b"euc-jp",
+        b"euc-kr",
+        b"euc-tw",
+        b"tis-620",
+    ];
+    const FAMILIES: &[&[u8]] = &[b"iso-8859-", b"iso8859-", b"windows-125", b"cp125"];
+    NAMES.contains(&name)
+        || FAMILIES.iter().any(|family| {
+            let rest = name.strip_prefix(*family);
+            rest.is_some_and(|number| {
+                (1..=2).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)
+            })
+        })
 }
 
 fn malformed(at: usize) -> Malformed {

@@ -165,6 +165,16 @@ fn lines_and_nesting_without_end_are_answered() {
     assert_eq!(outcome(Format::Systemd, longer).unwrap_err().len(), count);
     let parts = format!("Environment= \\\n{}x=y\n", "  A=bulla://a/b \\\n # c\n".repeat(2_000));
     assert!(outcome(Format::Systemd, parts).is_ok());
+    // Each of these was once looked for from its line upwards.
+    let parts = format!("[Service]\nExecStart=/x \\\n{}  y\n", "  bulla://a/b \\\n".repeat(40_000));
+    assert!(outcome(Format::Systemd, parts).is_ok());
+    let comments = "# c\n".repeat(20_000);
+    let parts = "  bulla://a/b \\\n".repeat(20_000);
+    let parts = format!("[Service]\nExecStart=/x \\\n{comments}{parts}  y\n");
+    assert!(outcome(Format::Systemd, parts).is_ok());
+    for open in ["((", "let ", "declare -i a=$(", "$[", "integer "] {
+        let _ = outcome(Format::Shell, format!("{}\nA=bulla://a/b\n", open.repeat(count / 10)));
+    }
     assert!(outcome(Format::Shell, "A='bulla://a/b' ".repeat(count)).is_ok());
     for open in ["$(", "${", "`", "\"$(", "A=$(", "(", "{{bulla", "<("] {
         let file = format!("A=bulla://a/b\n{}\nA=bulla://a/b\n", open.repeat(count / 10));

@@ -59,6 +59,15 @@ const CAUSES: &[(Format, &str, &str)] = &[
     (Format::DotenvPython, "PASSWORD=\"@ ${x}\"\n", "Python's dotenv expands `${` in it"),
     (Format::Shell, "PASSWORD=\"@ $x\"\n", "a shell expands `$` or the backtick in it"),
     (Format::Dotenv, "PASSWORD=\"@ \\\\x\"\n", "to some, the backslash is an escape"),
+    (
+        Format::Dotenv,
+        "export PASSWORD='@'\n",
+        "name the dialect shell, dotenv-node or dotenv-python",
+    ),
+    (Format::DotenvNode, "PASSWORD=\t'@'\n", "write a space or nothing"),
+    (Format::DotenvNode, "export  PASSWORD='@'\n", "a part of the name"),
+    (Format::DotenvNode, " # c\nPASSWORD='@'\n", "take the blanks away in the lines above"),
+    (Format::Shell, "declare -i PASSWORD\nPASSWORD='@'\n", "use a variable of its own"),
     (Format::Ini, "[a]\npassword = @\\x\n", "to some, the backslash is an escape"),
     (Format::Ini, "[a]\npassword = \"@\"\n", "to some, the quotes are a part of it"),
     (

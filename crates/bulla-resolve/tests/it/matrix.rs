@@ -119,6 +119,45 @@ pub(crate) fn examine(format: Format, spots: &[Spot], reader: &Reader<'_>) {
     FORMS_TABLE.hold((format.name(), reader.name), cells);
 }
 
+/// Has the reader judge these values in files in which bulla may resolve nothing: what it places is read as just
+/// that. Nothing of it stands in the tables.
+pub(crate) fn judge_odd(
+    format: Format,
+    extension: &str,
+    templates: &[String],
+    values: &[&str],
+    reader: &Reader<'_>,
+) {
+    let folder = TempDir::new().unwrap();
+    let mut files = Vec::new();
+    for text in templates {
+        let template = Template::parse("x", text.clone().into_bytes(), Some(format));
+        if !template.problems().is_empty() {
+            continue;
+        }
+        for value in values {
+            let Some(file) = rendered(format, text, value.as_bytes()) else { continue };
+            let path = folder.path().join(format!("{}.{extension}", files.len()));
+            fs::write(&path, file).unwrap();
+            files.push((path, value.as_bytes()));
+        }
+    }
+    assert!(!files.is_empty(), "{} carries nothing of this", format.name());
+    if !run(reader.command, folder.path()) {
+        println!("skipped: {} cannot judge {}", reader.name, format.name());
+        return;
+    }
+    let mut complaints = String::new();
+    for (path, want) in files {
+        let got = fs::read(got(&path)).unwrap_or_else(|_| b"nothing".into());
+        if got != want {
+            let file = fs::read(path).unwrap();
+            complaints += &format!("{}\n  in {}\n", got.escape_ascii(), file.escape_ascii());
+        }
+    }
+    assert!(complaints.is_empty(), "{} reads otherwise:\n{complaints}", reader.name);
+}
+
 /// The same for what only passes templates on, such as an engine of templates: it reads no values.
 pub(crate) fn pass(reader: &Reader<'_>) {
     let folder = TempDir::new().unwrap();

@@ -94,6 +94,8 @@ pub(crate) const PYTHON_INI: &[Place] = &[
 pub(crate) const GIT_INI: &[Place] = &[
     alone("[s]\na = bulla://a/b\nend = 1\n"),
     alone("[s] a = \"bulla://a/b\" ; c\r\nend = 1\r\n"),
+    alone("[s]\na = \\\n  {{ bulla://a/b }}\nend = 1\n"),
+    alone("[s]\na = \"\" {{ bulla://a/b }}\nend = 1\n"),
     Place {
         template: "[S]\n\ta=x \"{{ bulla://a/b }}\"\\\n y#c\nend=1",
         before: "x ",
@@ -145,7 +147,8 @@ try { ini = require('ini'); } catch { process.exit(77); }
 for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.ini'))) {
     const tree = ini.parse(fs.readFileSync(folder + '/' + name, 'utf8'));
     // It makes some words something else than text.
-    if (tree.s.end === '1') fs.writeFileSync(folder + '/' + name + '.got', String(tree.s.a));
+    const got = typeof tree.s.a === 'string' ? tree.s.a : typeof tree.s.a;
+    if (tree.s.end === '1') fs.writeFileSync(folder + '/' + name + '.got', got);
 }
 ";
 const PHP: &str = r"

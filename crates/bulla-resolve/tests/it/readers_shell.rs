@@ -2,7 +2,7 @@
 
 use bulla_resolve::Format;
 
-use crate::matrix::{Place, Reader, alone, judge};
+use crate::matrix::{Place, Reader, alone, judge, judge_odd};
 
 #[test]
 fn shell_is_read_by_dash() {
@@ -70,6 +70,146 @@ fn dotenv_python_is_read_by_python() {
         ENV,
         &Reader { name: "Python dotenv", command: &["python3", "-c", PYTHON] },
     );
+}
+
+/// Every two of these lines in front of every place: where a reader takes one of them for the beginning of
+/// something else, bulla has placed nothing.
+fn odd_env() -> Vec<String> {
+    let mut files = Vec::new();
+    for first in ODD_LINES {
+        for second in ODD_LINES {
+            let place = |place: &&str| format!("{first}{second}{place}\nend=1\n");
+            files.extend(ODD_PLACES.iter().map(place));
+        }
+    }
+    files
+}
+
+const ODD_LINES: &[&str] = &[
+    "",
+    "X=1\n",
+    "# it's = 'x\n",
+    " # don't set = 'x\n",
+    "\t#b'\n",
+    " # c\n",
+    "  \n",
+    "\t\n",
+    "foo\n",
+    "foo 'b\n",
+    "'q\n",
+    "X='y\\'\n",
+    "X=\"y\\\"z\n c\"\n",
+    "X='a\nb'\n",
+    "X='a' b\n",
+    "X=\t'a\nb'\n",
+    "X=`a\n",
+    "export X=1\n",
+    "X=\n",
+    "X=\t\n",
+    "=x\n",
+    "X: 'y\n",
+    "X Y='z\n",
+    "\u{feff}",
+    "\u{feff}# c\n",
+];
+const ODD_PLACES: &[&str] = &[
+    "a=bulla://a/b",
+    "a='bulla://a/b'",
+    "a=\"bulla://a/b\" # it's",
+    "a=bulla://a/b\t",
+    "a=\tbulla://a/b",
+    "a=\t'bulla://a/b'",
+    "a =  'bulla://a/b'",
+    "a\t=bulla://a/b",
+    "\ta='bulla://a/b'",
+    "  a='bulla://a/b'",
+    "export\ta='bulla://a/b'",
+    "export  a='bulla://a/b'",
+    "export a=bulla://a/b",
+];
+const ODD_VALUES: &[&str] = &["v", "s3cret\nADMIN=1\nx", "it's", "a b#c"];
+
+/// node 20 read further variables out of a value behind a tab, and lost those behind a comment that is
+/// indented.
+#[test]
+fn odd_dotenv_node_is_read_by_node() {
+    let reader = Reader { name: "node", command: &["node", "-e", NODE] };
+    judge_odd(Format::DotenvNode, "env", &odd_env(), ODD_VALUES, &reader);
+}
+
+#[test]
+fn odd_dotenv_node_is_read_by_npms_dotenv() {
+    let reader = Reader { name: "npm dotenv", command: &["node", "-e", NPM] };
+    judge_odd(Format::DotenvNode, "env", &odd_env(), ODD_VALUES, &reader);
+}
+
+#[test]
+fn odd_dotenv_python_is_read_by_python() {
+    let reader = Reader { name: "Python dotenv", command: &["python3", "-c", PYTHON] };
+    judge_odd(Format::DotenvPython, "env", &odd_env(), ODD_VALUES, &reader);
+}
+
+#[test]
+fn odd_dotenv_is_read_by_node_python_and_bash() {
+    for (name, command) in [
+        ("node", ["node", "-e", NODE]),
+        ("Python dotenv", ["python3", "-c", PYTHON]),
+        ("bash", ["bash", "-c", &SOURCE.replace("*.sh", "*.env")]),
+    ] {
+        let reader = Reader { name, command: &command };
+        judge_odd(Format::Dotenv, "env", &odd_env(), ODD_VALUES, &reader);
+    }
+}
+
+/// Docker refuses a file with `export` in it.
+#[test]
+fn odd_dotenv_without_quotes_is_read_by_docker() {
+    let places =
+        ["a=bulla://a/b", "  a=bulla://a/b", "export a=bulla://a/b", "X=1\nexport  a=bulla://a/b"];
+    let files = places.map(|place| format!("{place}\nend=1\n"));
+    let reader = Reader { name: "docker --env-file", command: &["python3", "-c", DOCKER] };
+    judge_odd(Format::Dotenv, "env", &files, &["v"], &reader);
+}
+
+/// A value ran as a command in a variable that is a number.
+#[test]
+fn variables_with_attributes_are_read_by_shells() {
+    let attributes = [
+        "x=1",
+        "export -n x; export x; readonly -x y=1",
+        "declare -i a",
+        "typeset -u a",
+        "readonly x; declare -g -i x=1 a",
+        "declare -l \\\n  a=1",
+        "declare -n a=b",
+        "eval 'declare -i a'",
+        "f() { declare -gi a; }; f",
+        "integer a",
+        "((a=1))",
+        "let a=1",
+        "x=$((a = 1))",
+        "for ((a = 0; a < 1; a++)); do :; done",
+        "local -a x=(\"$@\" a); declare -x x",
+        "# declare -i a",
+        "echo 'an integer: $a' >/dev/null",
+    ];
+    let mut files: Vec<_> = (attributes.iter())
+        .flat_map(|line| {
+            ["a='bulla://a/b'", "export a=\"bulla://a/b\""]
+                .map(|place| format!("{line}\n{place}\nend=1\n"))
+        })
+        .collect();
+    files.extend(
+        ["RANDOM", "OPTIND", "SECONDS", "HISTCMD", "USERNAME", "GROUPS", "status", "x"]
+            .map(|name| format!("{name}='bulla://a/b'; a=\"${name}\"; end=1\n")),
+    );
+    let values = ["1+1", "MixedCase1", "a[$(echo ran >&2)]"];
+    for (name, command) in [("bash", ["bash", "-c", SOURCE]), ("zsh", ["zsh", "-fc", SOURCE])] {
+        judge_odd(Format::Shell, "sh", &files, &values, &Reader { name, command: &command });
+        let reader =
+            Reader { name, command: &[command[0], command[1], &SOURCE.replace("*.sh", "*.env")] };
+        judge_odd(Format::Dotenv, "env", &files, &values, &reader);
+    }
 }
 
 pub(crate) const SHELL: &[Place] = &[
@@ -154,7 +294,7 @@ const fs = require('fs'), util = require('util'), folder = process.argv[1];
 if (!util.parseEnv) process.exit(77);
 for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.env'))) {
     const values = util.parseEnv(fs.readFileSync(folder + '/' + name, 'utf8'));
-    if (values.end === '1') fs.writeFileSync(folder + '/' + name + '.got', values.a);
+    if (values.end === '1') fs.writeFileSync(folder + '/' + name + '.got', String(values.a));
 }
 ";
 /// `./test --install` puts npm's into a folder of its own, which `NODE_PATH` names.

@@ -20,6 +20,8 @@ fn xml_is_read_by_libxml2() {
 pub(crate) const XML: &[Place] = &[
     alone("<o a=\"bulla://a/b\"/>\n"),
     alone("<?xml version='1.0' encoding='latin1'?>\n<o a='bulla://a/b'>x</o>\n"),
+    alone("<?xml version=\"1.0\" encoding=\"us-ascii\"?>\n<o a='bulla://a/b'>x</o>\n"),
+    alone("<?xml version=\"1.0\" encoding=\"UTF8\"?>\n<o a='bulla://a/b'>x</o>\n"),
     Place { template: "<o><p>x{{ bulla://a/b }}&amp;</p></o>", before: "x", after: "&" },
     Place { template: "<o><p><![CDATA[<{{ bulla://a/b }}]]></p></o>", before: "<", after: "" },
     Place {

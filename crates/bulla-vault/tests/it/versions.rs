@@ -152,4 +152,6 @@ fn a_program_may_overwrite_without_making_a_version() {
     batch.commit().unwrap();
     let found = vault.read().unwrap().find(&name("a")).unwrap().unwrap();
     assert_eq!((found.version, found.seq, found.kept.len()), (1, 2, 0));
+    // What a person wrote about the version was once replaced by what the program had to say.
+    assert_ne!(found.time, 3);
 }

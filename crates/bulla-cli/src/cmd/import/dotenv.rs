@@ -4,16 +4,23 @@ use bulla_resolve::{Format, dotenv_pairs};
 use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
 
 use super::malformed;
+use crate::cmd::run::DIALECTS;
 use crate::failure::Failure;
 
-pub(super) fn read(file: &Secret, name: Option<EntryName>) -> Result<(EntryName, Entry), Failure> {
+pub(super) fn read(
+    file: &Secret,
+    name: Option<EntryName>,
+    format: Format,
+) -> Result<(EntryName, Entry), Failure> {
     let name = name.ok_or_else(|| {
         Failure::usage("the fields of a dotenv file need an entry to go into")
             .hint("--entry NAME says which")
     })?;
     let mut entry = Entry::new(Kind::Secret);
-    let pairs = dotenv_pairs("", file.expose(), Format::Dotenv).map_err(|it| {
-        malformed(format_args!("line {}, column {}: {}", it.line, it.column, it.what))
+    let pairs = dotenv_pairs("", file.expose(), format).map_err(|it| {
+        let failure =
+            malformed(format_args!("line {}, column {}: {}", it.line, it.column, it.what));
+        if format == Format::Dotenv { failure.hint(DIALECTS) } else { failure }
     })?;
     for (field, value) in pairs {
         let field = FieldName::new(&field).map_err(malformed)?;

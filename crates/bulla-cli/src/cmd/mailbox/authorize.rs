@@ -1,6 +1,7 @@
 //! `bulla mailbox authorize`: has the owner of a mailbox consent, proves that the right one did, and
 //! only then keeps the grant.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use bulla_oauth::{
@@ -15,7 +16,7 @@ use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
     Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    new_mailbox_name, put, refresh_token, servers, state, text,
+    new_mailbox_name, persist, put, refresh_token, servers, state, text,
 };
 use crate::cmd::Done;
 use crate::context::Context;
@@ -58,6 +59,10 @@ pub(crate) struct AuthorizeArgs {
 const PATIENCE: u64 = 600;
 /// How often a person may paste something else.
 const TRIES: u32 = 5;
+/// The port in the redirect URI where nobody listens.
+const ANY_PORT: u16 = 8080;
+/// The longest address that is read. Browsers and servers take a few kilobytes.
+const MOST_PASTED: u64 = 64 << 10;
 
 pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
     args.mailbox.check()?;
@@ -227,15 +232,12 @@ fn consent(
         let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
         return Ok((tokens, None));
     }
-    let loopback = Loopback::open().map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            "no-port",
-            format!("no port could be opened on this machine: {error}"),
-        )
-        .hint("--paste and --device do without one")
-    })?;
-    let redirect = provider.redirect(loopback.port());
+    let loopback = match Loopback::open(provider.redirect_pattern()) {
+        // Nobody listens there.
+        Err(_) if args.paste => None,
+        opened => Some(opened?),
+    };
+    let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
         Ok::<_, Failure>(attempt.exchange(code, client, &provider.token_endpoint, network)?)
@@ -245,11 +247,10 @@ fn consent(
         account.address,
         attempt.url()
     ));
-    if args.paste {
-        drop(loopback);
+    let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = code_pasted(context, &attempt)?;
         return Ok((exchange(attempt, &code)?, None));
-    }
+    };
     let patience = args.timeout.unwrap_or(PATIENCE);
     context.printer.instruct(format_args!(
         "This waits {} for the browser to come back. If it runs on another machine, it cannot: end this \
@@ -312,15 +313,28 @@ fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
         );
         prompt::line("Paste its whole address here: ")?
     } else {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
-        line
+        line_of(std::io::stdin().lock())?
     };
     if text.trim().is_empty() && !person {
         return Err(Failure::new(Exit::Usage, "no-input", "no address was pasted"));
     }
     Ok(text)
+}
+
+/// One line, which is not longer than addresses are.
+fn line_of(input: impl BufRead) -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = input.take(MOST_PASTED).read_line(&mut line);
+    let read = read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
+    if read as u64 == MOST_PASTED {
+        return Err(Failure::new(
+            Exit::Usage,
+            "too-long",
+            "what was pasted is no address: it is too long",
+        )
+        .hint("paste the one line that the browser shows as its address"));
+    }
+    Ok(line)
 }
 
 /// Compares what was granted with what was asked for, opens the mailbox, and writes the grant.
@@ -353,18 +367,31 @@ fn keep(
     let before = match before.as_ref().and_then(|version| version.live()) {
         // A state that cannot be read is replaced by one that can.
         Some(entry) => {
-            grant(&account.name, entry).unwrap_or_else(|_| Grant::new(refresh_token(entry)))
+            let grant =
+                grant(&account.name, entry).unwrap_or_else(|_| Grant::new(refresh_token(entry)));
+            // Of a token that was never used, the entry alone says whose it is.
+            let is_others = grant.origin.client.is_none()
+                && text(entry, CLIENT).is_some_and(|c| c != account.registration.name.as_str());
+            if is_others { Grant::new(None) } else { grant }
         }
         None => Grant::new(None),
     };
-    let granted = before.authorized(tokens, &requested, endpoint, now)?;
+    let granted = before.authorized(tokens, &requested, endpoint, &account.registration.at, now)?;
     let details = granted.life.details().expect("it was just authorised");
-    // At Microsoft and elsewhere one account may open another's mailbox; then the server decides.
-    let shared =
-        account.user != account.address || account.registration.provider.app_scope.is_some();
     let other = details.account.as_ref().filter(|a| !a.eq_ignore_ascii_case(&account.address));
-    if let Some(failure) = other.filter(|_| !shared).and_then(|_| local_reason(account, details)) {
-        return Err(failure.hint("nothing was changed"));
+    if let Some(other) = other {
+        if account.only_account().is_some()
+            && let Some(failure) = local_reason(account, details)
+        {
+            return Err(failure.hint("nothing was changed"));
+        }
+        // With the mailbox opened, its server has decided.
+        if args.no_verify {
+            context.printer.warn(format_args!(
+                "{other} consented, and it was not tried whether that account may open {}",
+                account.address
+            ));
+        }
     }
     if !args.no_verify {
         let opened =
@@ -373,6 +400,17 @@ fn keep(
             failure.hint("nothing was changed; --no-verify keeps the grant all the same")
         })?;
     }
+    // The old grant may be gone at the provider, and its owner is not asked to consent twice.
+    persist(context, vault, &account.name, |vault| write(context, vault, args, account, &granted))
+}
+
+fn write(
+    context: &Context,
+    vault: &Vault<'_>,
+    args: &AuthorizeArgs,
+    account: &Account,
+    granted: &Grant,
+) -> Result<u64, Failure> {
     let mut batch = vault.write(context.stamp(Some("authorised")))?;
     let mut entry = match batch.find(&account.name)?.map(|version| version.state) {
         Some(State::Live(entry)) => entry,
@@ -380,8 +418,24 @@ fn keep(
     };
     put(&mut entry, granted.refresh.as_ref())?;
     set_public(&mut entry, &args.mailbox.fields(&account.registration))?;
-    entry.set_token_state(Some(state(&granted)));
+    entry.set_token_state(Some(state(granted)));
     let version = batch.put(&account.name, entry, None)?;
     batch.commit()?;
     Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An input without an end once took all the memory there was.
+    #[test]
+    fn what_is_pasted_has_an_end() {
+        let endless = std::io::BufReader::new(std::io::repeat(0));
+        assert_eq!(line_of(endless).unwrap_err().code, "too-long");
+        assert_eq!(
+            line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
+            "http://127.0.0.1/?code=x\n"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! `bulla mailbox revoke`: withdraws a grant at the provider.
 
-use bulla_oauth::{Grant, Grants, Life, Revoked, revoke};
+use bulla_oauth::{Grant, Grants, Life, RefreshError, Revoked, revoke};
 use bulla_vault::{EntryName, Snapshot};
 use serde_json::json;
 
@@ -75,10 +75,18 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
                 "the refresh token has gone meanwhile",
             ));
         };
+        if let Some(other) = grant.origin.client.clone()
+            && !grant.is_of(&account.registration.at)
+        {
+            return Err(account.named(RefreshError::OtherClient(other)));
+        }
         let revoked = revoke(refresh, &account.registration.client, endpoint, &network)
             .map_err(|error| account.named(error).about(&account.address))?;
-        let after =
-            Grant { refresh: Some(refresh.duplicate()), life: Life::Revoked { at: context.now() } };
+        let after = Grant {
+            refresh: Some(refresh.duplicate()),
+            origin: grant.origin.clone(),
+            life: Life::Revoked { at: context.now() },
+        };
         grants.store(&after, Some(refresh))?;
         if context.printer.json {
             let before = revoked == Revoked::Before;

@@ -127,11 +127,24 @@ fn try_secret(
         let grants = VaultGrants { context, vault, name: &mailbox };
         match account.refresh(&grants, network).probe() {
             Ok(_) => return Ok(Some(mailbox)),
+            Err(RefreshError::NeedsPerson { .. }) => {
+                // Some say `invalid_grant` of a wrong secret, too. The old one tells which it is, and
+                // that a grant which works is not left as a dead one.
+                account.registration.client.secret = old;
+                if account.refresh(&grants, network).probe().is_ok() {
+                    let fact = format!(
+                        "the provider refuses the new secret: {mailbox} is refreshed with the old one, and not with it"
+                    );
+                    return Err(Failure::new(Exit::NeedsPerson, "client-refused", fact)
+                        .hint("nothing was changed; --no-verify stores it untried"));
+                }
+            }
             // Another mailbox may still be able to tell.
             Err(
                 RefreshError::NeverAuthorized
-                | RefreshError::Revoked
-                | RefreshError::NeedsPerson { .. },
+                | RefreshError::OtherClient(_)
+                | RefreshError::OtherAccount(_)
+                | RefreshError::Revoked,
             ) => {}
             Err(error) => {
                 // The state says now that the client was refused, which the one in the vault is not.

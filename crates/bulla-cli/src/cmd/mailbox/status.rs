@@ -96,13 +96,15 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
         for row in &mut rows {
             look_for_its_end(context, vault, row);
         }
-        let (idle, failures) = idle_days(context, vault, &rows)?;
+        let (clients, failures) = clients(context, vault, &rows)?;
         let now = context.now();
         let mut ends = Vec::new();
         let mut verdicts = Vec::new();
         for row in &rows {
-            let days = row.client.as_ref().and_then(|client| idle.get(client).copied().flatten());
-            let verdict = verdict(row, days, now, args.expires_within);
+            let client = row.client.as_ref().and_then(|client| clients.get(client)?.as_ref());
+            let of_other = client.is_some_and(|client| !row.grant.is_of(&client.at));
+            let idle_days = client.and_then(|client| client.provider.idle_days);
+            let verdict = verdict(row, of_other, idle_days, now, args.expires_within);
             ends.push(verdict.exit);
             verdicts.push(verdict);
         }
@@ -189,16 +191,15 @@ fn probe(
     Ok(())
 }
 
-/// How many days, by client.
-type IdleDays = BTreeMap<String, Option<u64>>;
+/// What is known of the client of each mailbox.
+type Clients = BTreeMap<String, Option<Registration>>;
 
-/// How long the provider of each client keeps a grant that nobody uses, and why that cannot be known of some
-/// clients, each reason once.
-fn idle_days(
+/// What is known of the client of each mailbox, and why nothing is known of some, each reason once.
+fn clients(
     context: &Context,
     vault: &Vault<'_>,
     rows: &[Row],
-) -> Result<(IdleDays, Vec<Failure>), Failure> {
+) -> Result<(Clients, Vec<Failure>), Failure> {
     let snapshot = vault.read()?;
     let (mut all, mut failures) = (BTreeMap::new(), Vec::<Failure>::new());
     for client in rows.iter().filter_map(|row| row.client.as_ref()) {
@@ -207,18 +208,22 @@ fn idle_days(
         }
         let found =
             entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
-        all.insert(client.clone(), found.as_ref().ok().and_then(|r| r.provider.idle_days));
         let told = rows.iter().filter_map(|row| row.failed.as_ref());
-        if let Err(failure) = found
-            && failures.iter().chain(told).all(|other| other.fact != failure.fact)
-        {
-            failures.push(failure);
+        match found {
+            Ok(found) => _ = all.insert(client.clone(), Some(found)),
+            Err(failure) => {
+                if failures.iter().chain(told).all(|other| other.fact != failure.fact) {
+                    failures.push(failure);
+                }
+                all.insert(client.clone(), None);
+            }
         }
     }
     Ok((all, failures))
 }
 
-fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+/// `of_other` is whether the grant was given to another client than the mailbox has now.
+fn verdict(row: &Row, of_other: bool, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
     let who = who(&row.name);
     let authorize = || Some(format!("bulla mailbox authorize {who}"));
     let probe = || Some(format!("bulla mailbox status --probe {who}"));
@@ -230,12 +235,21 @@ fn verdict(row: &Row, idle_days: Option<u64>, now: u64, within: u64) -> Verdict 
         exit,
     };
     let because = |detail: &str| Some(detail.to_owned());
+    if of_other && !row.by_itself {
+        let detail = because("never authorised with this client");
+        return told("new", detail, authorize(), Exit::NeedsPerson);
+    }
     // What the state says of itself comes first: it is the reason of most failures.
     match &row.grant.life {
+        Life::NeedsPerson { refusal, .. } if refusal.error == "other_account" => {
+            let detail = refusal.description.clone();
+            return told("other", detail, authorize(), Exit::NeedsPerson);
+        }
         Life::NeedsPerson { refusal, cut_off, .. } => {
             let cut = if cut_off.is_some() { "; the answer to a refresh was lost" } else { "" };
+            let state = if refusal.is_final() { "dead" } else { "declined" };
             let detail = format!("the provider says {refusal}{cut}");
-            return told("dead", Some(detail), authorize(), Exit::NeedsPerson);
+            return told(state, Some(detail), authorize(), Exit::NeedsPerson);
         }
         // A person did that, so nobody has to be called.
         Life::Revoked { .. } => {
@@ -376,4 +390,45 @@ fn print(context: &Context, rows: &[Row], verdicts: &[Verdict]) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn told(used: u64, dies_at: Option<u64>, within: u64) -> Verdict {
+        let details = Details { used: Some(used), dies_at, ..Details::default() };
+        let refresh = Some(bulla_oauth::Secret::copied_from(b"token"));
+        let row = Row {
+            name: EntryName::new("mailbox/a@example.com+second").unwrap(),
+            client: None,
+            grant: Grant { life: Life::Live(details), ..Grant::new(refresh) },
+            by_itself: false,
+            failed: None,
+            refresh: Refresh::Unknown,
+        };
+        verdict(&row, false, Some(180), NOW, within)
+    }
+
+    /// Its owner was once to consent again, which takes a person, where a probe would do.
+    #[test]
+    fn a_grant_that_ends_if_it_is_idle_is_to_be_probed() {
+        let year = 365 * 86_400;
+        let verdict = told(NOW - 100 * 86_400, None, year);
+        assert_eq!((verdict.state, verdict.exit), ("ending", Exit::NeedsPerson));
+        let probe = Some("bulla mailbox status --probe a@example.com+second");
+        assert_eq!(verdict.to_do.as_deref(), probe);
+        let verdict = told(NOW - 181 * 86_400, None, 0);
+        assert_eq!((verdict.state, verdict.to_do.as_deref()), ("ended", probe));
+        // After a probe its end cannot be put off any further.
+        let verdict = told(NOW - 60, None, year);
+        assert_eq!((verdict.state, verdict.exit, verdict.to_do), ("works", Exit::Done, None));
+        assert!(verdict.ends.is_some());
+        // What the provider said cannot be put off.
+        let verdict = told(NOW - 60, Some(NOW + 60), 3600);
+        let authorize = Some("bulla mailbox authorize a@example.com+second");
+        assert_eq!((verdict.state, verdict.to_do.as_deref()), ("ending", authorize));
+    }
 }

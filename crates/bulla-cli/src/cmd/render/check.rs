@@ -354,6 +354,7 @@ struct Signals {
 
 impl Signals {
     fn watch() -> Self {
+        crate::hold::leave();
         let this = Self { stop: Arc::default(), over: Arc::default() };
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             // Without these, only the copies in memory would be left.

@@ -11,7 +11,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::harden;
+use crate::{harden, hold};
 
 /// What is passed on to the program.
 pub(crate) const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -21,6 +21,7 @@ pub(crate) const WATCHED: [i32; 3] = [SIGCHLD, SIGCONT, SIGWINCH];
 /// Catches `signals`, but for those that are ignored, as `nohup` does it: then the program is to
 /// ignore them too, and what is caught here would have its own meaning again there.
 pub(crate) fn catch(signals: &[i32]) -> io::Result<SignalsInfo<WithOrigin>> {
+    hold::leave();
     let ignored = harden::ignored();
     let caught = signals.iter().filter(|&&signal| ignored & (1 << (signal - 1)) == 0);
     SignalsInfo::<WithOrigin>::new(caught)

@@ -84,6 +84,39 @@ fn a_killed_rotation_is_whole_or_named() {
     assert!(whole > 0 && lost > 0, "{whole} whole, {lost} lost: {calls:?}");
 }
 
+/// Any error of a disk but a full one, once it had a new token to take, was once the end of the grant.
+#[test]
+fn a_disk_that_fails_is_waited_for() {
+    if !can_trace() {
+        return;
+    }
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.nearly_expired("alice@example.com");
+    let known = "pwrite64,fsync,fdatasync";
+    assert_eq!(traced(&world, &["-e", &format!("trace={known}"), "-o", "log"]), TOO_SHORT);
+    let calls = calls_in(&String::from_utf8(world.home.read("log")).unwrap(), known);
+    let (mut waited, mut at_once) = (0, 0);
+    for (call, count) in &calls {
+        let error = if call == "pwrite64" { "EDQUOT" } else { "EIO" };
+        for n in 1..=*count {
+            world.nearly_expired("alice@example.com");
+            let (before, asked) = (world.refresh_token("alice@example.com"), world.refreshes());
+            let inject = format!("inject={call}:error={error}:when={n}");
+            traced(&world, &["-e", &inject, "-o", "/dev/null"]);
+            let is_new = world.refresh_token("alice@example.com") != before;
+            assert_eq!(is_new, world.refreshes() > asked, "{inject}");
+            if is_new {
+                waited += 1
+            } else {
+                at_once += 1
+            }
+            world.run("mailbox token alice@example.com").succeeds();
+        }
+    }
+    world.run("fsck").succeeds();
+    assert!(waited > 0 && at_once > 0, "{waited} waited, {at_once} at once: {calls:?}");
+}
+
 /// How `traced` ends: no token lives that long, so that it always asks for one.
 const TOO_SHORT: i32 = 1;
 const KILLED: i32 = 137;

@@ -26,7 +26,7 @@ pub(super) fn encode(
     let text = std::str::from_utf8(whole.bytes())
         .map_err(|_| Refusal("is not UTF-8, as YAML has to be"))?;
     let token = &src[span.clone()];
-    check_block_or_plain(src, span)?;
+    check_breaks(src, span)?;
     match token.first() {
         Some(b'\'') if text.chars().all(is_printable) => single_quoted(content.parts, out),
         Some(b'|' | b'>') => {
@@ -54,9 +54,9 @@ pub(super) fn encode(
 }
 
 /// Refuses what readers disagree on before anything is placed in it.
-fn check_block_or_plain(src: &[u8], span: Range<usize>) -> Result<(), Refusal> {
+fn check_breaks(src: &[u8], span: Range<usize>) -> Result<(), Refusal> {
     let token = std::str::from_utf8(&src[span.clone()]).unwrap_or_default();
-    if !token.starts_with(['"', '\'']) && breaks(token).next().is_some() {
+    if breaks(token).next().is_some() {
         return Err(Refusal(
             "stands beside U+0085, U+2028 or U+2029, which ends a line in YAML 1.1; write the text in \
              double quotes and the character as an escape",

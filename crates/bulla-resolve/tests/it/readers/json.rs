@@ -3,6 +3,7 @@
 use bulla_resolve::Format;
 
 use super::{Trial, is_text, python};
+use crate::matrix::{Reader, judge_odd};
 
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Json,
@@ -43,6 +44,31 @@ fn json_is_read_by_php() {
 #[test]
 fn json_with_comments_is_read_as_visual_studio_code_does() {
     WITH_COMMENTS.judge("npm jsonc-parser", &["node", "-e", NODE_COMMENTS]);
+}
+
+/// JavaScript rounds larger ones.
+#[test]
+fn numbers_are_read_by_node() {
+    let script = "
+const fs = require('fs'), folder = process.argv[1];
+for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.json'))) {
+    const { a } = JSON.parse(fs.readFileSync(folder + '/' + name, 'utf8'));
+    fs.writeFileSync(folder + '/' + name + '.got', typeof a === 'number' ? String(a) : typeof a);
+}
+";
+    let reader = Reader { name: "node", command: &["node", "-e", script] };
+    let file = ["{\"a\": \"{{ bulla://a/b | int }}\"}".to_owned()];
+    let values = [
+        "0",
+        "-7",
+        "9007199254740991",
+        "-9007199254740991",
+        "9007199254740992",
+        "9007199254740993",
+        "-9007199254740993",
+        "9223372036854775807",
+    ];
+    judge_odd(Format::Json, "json", &file, &values, &reader);
 }
 
 const PY: &str = r#"
