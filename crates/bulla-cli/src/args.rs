@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cmd;
 use crate::env;
@@ -21,8 +21,27 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn try_parse() -> Result<Self, clap::Error> {
-        <Self as Parser>::try_parse()
+        <Self as Parser>::try_parse_from(with_help(std::env::args_os().collect()))
     }
+}
+
+/// `bulla help mailbox token` and `bulla mailbox help token` as `bulla mailbox token --help`. clap's own
+/// `help` would be a command of each list of commands, and double the completions.
+fn with_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    let commands = Args::command();
+    let mut command = &commands;
+    for at in 1..words.len() {
+        if words[at] == "help" && command.has_subcommands() {
+            words.remove(at);
+            words.push("--help".into());
+            break;
+        }
+        match words[at].to_str().and_then(|word| command.find_subcommand(word)) {
+            Some(next) => command = next,
+            None => break,
+        }
+    }
+    words
 }
 
 /// What no option tells. Every variable of [`mod@env`] is in it.

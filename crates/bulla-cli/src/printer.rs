@@ -21,6 +21,17 @@ impl Printer {
         Self { json, quiet, out_is_terminal: io::stdout().is_terminal() }
     }
 
+    /// How many columns the terminal has that stdout goes to, if it goes to one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        /// Where it does not say, as on a serial line.
+        const USUAL: usize = 80;
+        if !self.out_is_terminal {
+            return None;
+        }
+        let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_col);
+        Some(if columns == 0 { USUAL } else { usize::from(columns) })
+    }
+
     /// Writes bytes to stdout exactly as they are.
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();

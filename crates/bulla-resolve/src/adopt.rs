@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use self::search::Search;
 use crate::Reference;
-use crate::check::tokens;
+use crate::check::{lines, tokens};
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Malformed, Output, Part, Refusal, Scalar};
@@ -32,6 +32,10 @@ pub struct Adoption {
     /// What looks like a secret and stays where it is, because no template would give it back as it
     /// is written.
     pub left: Vec<Left>,
+    /// How many values are references of other tools, which stay.
+    pub references: usize,
+    /// How many values other tools have encrypted, which stay.
+    pub encrypted: usize,
     name: String,
     src: Zeroizing<Vec<u8>>,
     format: Format,
@@ -53,12 +57,16 @@ pub struct Left {
 pub enum Stays {
     /// The format cannot carry the value where it stands, or nothing says how it would do so.
     CannotCarry,
-    /// It stands in a comment, in a name or amid other text, where nothing says what the value is.
+    /// It stands in a comment, where nothing says what the value is.
+    Comment,
+    /// It stands in a name or amid other text, where nothing says what the value is.
     NoValue,
     /// It is written in another way than a rendering would write it.
     Spelling,
     /// Readers of the format read it differently, or it cannot be decoded here.
     Unclear,
+    /// It is the password of a URL amid other text.
+    Url,
 }
 
 /// A literal secret, or a public value that belongs to one.
@@ -141,10 +149,17 @@ impl Adoption {
         search
             .run()
             .map_err(|Malformed { at, rule, what }| problem(Pending::new(at, rule, what)))?;
-        let Search { finds, spots, opaque, .. } = search;
-        let src = Zeroizing::new(src.to_vec());
-        let mut adoption =
-            Self { finds, left: Vec::new(), name: name.to_owned(), src, format, spots };
+        let Search { finds, spots, opaque, references, encrypted, .. } = search;
+        let mut adoption = Self {
+            finds,
+            left: Vec::new(),
+            references,
+            encrypted,
+            name: name.to_owned(),
+            src: Zeroizing::new(src.to_vec()),
+            format,
+            spots,
+        };
         let mut left = adoption.leave_what_is_no_value(&opaque);
         left.extend(opaque.into_iter().map(|(span, place)| {
             let mut what = format!("{} stays here in clear: {}", escaped(&place), unclear::WHAT);
@@ -198,6 +213,11 @@ impl Adoption {
             None => find.span.clone(),
         });
         let mut known: Vec<_> = finds.chain(unclear.iter().map(|(span, _)| span.clone())).collect();
+        let lines = match self.format {
+            Format::Text => lines::in_file(&self.name, &self.src),
+            _ => Vec::new(),
+        };
+        known.extend(lines.iter().map(|(_, span)| span.clone()));
         known.sort_by_key(|span| span.start);
         let what = "what looks like a secret stays here in clear: it is no value of its own, which \
                     could be moved";
@@ -206,7 +226,36 @@ impl Adoption {
             known.get(next).is_some_and(|span| span.start < token.end)
         };
         let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
-        tokens.map(|token| (token.start, (Stays::NoValue, what.to_owned()))).collect()
+        let tokens =
+            tokens.map(|token| (token.start, (self.why_no_value(&token), what.to_owned())));
+        let lines = lines.iter().map(|(name, span)| {
+            let name = escaped(name);
+            let what =
+                format!("{name} stays here in clear: nothing says where a value ends in a text");
+            (span.start, (Stays::NoValue, what))
+        });
+        tokens.chain(lines).collect()
+    }
+
+    /// Why what has the shape of a secret is no value.
+    fn why_no_value(&self, token: &Range<usize>) -> Stays {
+        let line = memchr::memrchr(b'\n', &self.src[..token.start]).map_or(0, |at| at + 1);
+        let before = self.src[line..token.start].trim_ascii_start();
+        let is_mark = |mark: &&[u8]| {
+            before.starts_with(mark)
+                || memchr::memmem::find(before, &[b" ", *mark].concat()).is_some()
+        };
+        let marks: [&[u8]; 4] = [b"#", b";", b"//", b"<!--"];
+        let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
+        if marks.iter().any(is_mark) {
+            Stays::Comment
+        } else if signs::password_in_url(text).is_some()
+            || (text.contains('?') && signs::passwords_in_jdbc(text).next().is_some())
+        {
+            Stays::Url
+        } else {
+            Stays::NoValue
+        }
     }
 
     /// Takes those out that do not come back, and adds them to what is `left` already. Repeatedly, as

@@ -1,6 +1,7 @@
 //! What is wrong with a file as far as the file alone shows it: no key is needed.
 
 mod genesys;
+pub(crate) mod lines;
 pub(crate) mod tokens;
 
 use std::ops::Range;
@@ -19,6 +20,8 @@ pub struct Check {
     pub findings: Vec<Problem>,
     /// The references that it asks for, each place of its own.
     pub uses: Vec<Use>,
+    /// Whether it is a text of no known format, and was searched as one.
+    pub is_text: bool,
 }
 
 impl Check {
@@ -32,7 +35,10 @@ impl Check {
     pub fn of(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
         let tokens = tokens::find(&src);
         let format = format.or_else(|| Format::detect(name, &src));
-        let named = format.is_some_and(|f| f != Format::Text) && tokens::may_name_secrets(&src);
+        let is_text = format.is_none_or(|f| f == Format::Text);
+        let is_binary = is_text && memchr::memchr(0, &src).is_some();
+        let lines = if is_text && !is_binary { lines::in_file(name, &src) } else { Vec::new() };
+        let named = !is_text && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
         let foreign = left_over(&src, format);
         // In plain text nothing has a name.
@@ -46,9 +52,9 @@ impl Check {
         let literals = search.map_or_else(Vec::new, |search| search.after(&read));
         let template = Template::of(name, src, format, read);
         // Most files of a tree hold nothing of all this, and were not parsed.
-        let nothing = tokens.is_empty() && foreign.is_empty() && !named && !is_genesys;
-        if nothing && template.places.is_empty() {
-            return Self::of_template(&template, Vec::new());
+        let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
+        if by_tokens && !named && !is_genesys && template.places.is_empty() {
+            return Self::of_template(&template, Vec::new(), is_text && !is_binary);
         }
         let mut pending = probe(&template);
         pending.extend(foreign.into_iter().map(|at| {
@@ -57,25 +63,32 @@ impl Check {
         }));
         let mut known = Vec::new();
         tell(literals, is_genesys, &mut known, &mut pending);
+        for (name, span) in lines {
+            let what = format!("{} stands here in clear", escaped(&name));
+            pending.push(Pending::new(span.start, Rule::LiteralSecret, what));
+            known.push(span);
+        }
         if is_genesys && let Some(format) = format {
             genesys::check(&template.src, format, &mut pending);
         }
         known.sort_by_key(|span| span.start);
-        for Range { start, .. } in tokens {
+        for Range { start, end } in tokens {
             let before = known.partition_point(|span| span.end <= start);
-            if known.get(before).is_none_or(|span| start < span.start) {
+            // What begins before a value in a line may go on in it.
+            let last = if is_text { end } else { start + 1 };
+            if known.get(before).is_none_or(|span| last <= span.start) {
                 let what = "what looks like a secret stands here in clear";
                 pending.push(Pending::new(start, Rule::LiteralSecret, what));
             }
         }
         let found = locate(template.name(), &template.src, pending);
-        Self::of_template(&template, found)
+        Self::of_template(&template, found, is_text && !is_binary)
     }
 
-    fn of_template(template: &Template, mut findings: Vec<Problem>) -> Self {
+    fn of_template(template: &Template, mut findings: Vec<Problem>, is_text: bool) -> Self {
         findings.extend(template.problems().iter().cloned());
         findings.sort_by_key(|problem| (problem.line, problem.column, problem.rule));
-        Self { findings, uses: template.uses() }
+        Self { findings, uses: template.uses(), is_text }
     }
 }
 
@@ -83,6 +96,10 @@ impl Check {
 /// another. In what does not follow its format, that may be anywhere.
 pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     let mut spans = tokens::find(&template.src);
+    if template.format.is_none_or(|format| format == Format::Text) {
+        let lines = lines::in_file(template.name(), &template.src);
+        spans.extend(lines.into_iter().map(|(_, span)| span));
+    }
     if let Some(format) = template.format {
         match literals(template.name(), &template.src, format) {
             Ok(found) => spans.extend(found.into_iter().map(|literal| literal.span)),

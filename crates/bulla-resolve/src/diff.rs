@@ -5,6 +5,7 @@
 //! with this or that version of the values, or only as being something else. Neither is told how
 //! long that is, in bytes or in lines.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::Reference;
 use crate::check::secrets_in_clear;
+use crate::format::Format;
 use crate::reference::Pin;
 use crate::render::{Rendering, written};
 use crate::secret::Draft;
@@ -85,7 +87,8 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
             Some(start)
         })
         .collect();
-    let plan = Plan::of(template, rendering);
+    let spots = Spots::of(template, rendering);
+    let plan = Plan::of(template, &spots, rendering);
     let (ids, mut line_ids) = (plan.ids(), Vec::new());
     let keys = Keys::of(&plan, &ids, new);
     for (number, line) in lines.iter().enumerate() {
@@ -105,12 +108,17 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
     let is_new = |line: usize, row: usize| {
         begins_with(&old[starts[line]..], &new[plan.rows[row].rendered.clone()])
     };
-    let changed: Vec<_> = pairs.iter().copied().filter(|&(line, row)| !is_new(line, row)).collect();
+    let changed = pairs.iter().filter(|&&(line, row)| !is_new(line, row)).map(|&(_, row)| row);
+    let changed: Vec<_> =
+        changed.chain((0..plan.rows.len()).filter(|&row| keys.is_vague(&plan.rows[row]))).collect();
     let earlier = Earlier::ask(&plan, &changed, source);
     let mut next_row = 0;
     for (line, row) in pairs {
+        while next_row <= row && out.goes_on(next_row, old, new, &keys, &earlier) {
+            next_row += 1;
+        }
         // Lines of a value before it have been told with it.
-        if starts[line] < out.done {
+        if starts[line] < out.done || row < next_row {
             continue;
         }
         out.hidden(starts[line], next_row);
@@ -137,6 +145,9 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
         }
         out.push(Sign::Added, row, None);
     }
+    while next_row < plan.rows.len() && out.goes_on(next_row, old, new, &keys, &earlier) {
+        next_row += 1;
+    }
     out.hidden(old.len(), next_row);
     for added in next_row..plan.rows.len() {
         out.push(Sign::Added, added, None);
@@ -144,9 +155,43 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
     Diff { rows: out.rows, differs: old != new }
 }
 
+/// What is filled in the template, and where it is in the rendering.
+struct Spots<'a> {
+    places: Cow<'a, [Place]>,
+    placed: &'a [Range<usize>],
+}
+
+impl<'a> Spots<'a> {
+    /// The places of the template. That of a plain text is the whole file: there, each value has a place
+    /// of its own, so that the lines between them can be told apart.
+    fn of(template: &'a Template, rendering: &'a Rendering) -> Self {
+        let (places, placed) = (Cow::Borrowed(&template.places[..]), &rendering.placed[..]);
+        let [whole] = &template.places[..] else { return Self { places, placed } };
+        if template.format != Some(Format::Text) {
+            return Self { places, placed };
+        }
+        let mut ends = whole.segments.iter().skip(1).map(|segment| match segment {
+            Segment::Source(range) => range.start,
+            Segment::Value(slot) => slot.at,
+            Segment::Decoded(_) => unreachable!("plain text is what it decodes to"),
+        });
+        let mut places = Vec::new();
+        for segment in &whole.segments {
+            let end = ends.next().unwrap_or(whole.span.end);
+            if let Segment::Value(slot) = segment {
+                let (span, segments) = (slot.at..end, vec![Segment::Value(slot.clone())]);
+                let scalar = whole.scalar;
+                places.push(Place { scalar, span, segments, typed: false, encoded: false });
+            }
+        }
+        Self { places: Cow::Owned(places), placed: &rendering.values }
+    }
+}
+
 /// The template, line by line.
 struct Plan<'a> {
     template: &'a Template,
+    places: &'a [Place],
     versions: HashMap<&'a Reference, u64>,
     rows: Vec<Line>,
     /// Secrets that stand in the template in clear.
@@ -166,14 +211,14 @@ enum LinePart {
 }
 
 impl<'a> Plan<'a> {
-    fn of(template: &'a Template, rendering: &'a Rendering) -> Self {
-        let src = &template.src;
+    fn of(template: &'a Template, spots: &'a Spots<'_>, rendering: &'a Rendering) -> Self {
+        let (src, all) = (&template.src, &spots.places[..]);
         let mut rows = Vec::new();
         let mut line = Line { number: 1, parts: Vec::new(), rendered: 0..0 };
         let (mut at, mut out, mut number) = (0, 0, 1);
-        let places = rendering.placed.iter().enumerate().map(Some).chain([None]);
+        let places = spots.placed.iter().enumerate().map(Some).chain([None]);
         for place in places {
-            let end = place.map_or(src.len(), |(index, _)| template.places[index].span.start);
+            let end = place.map_or(src.len(), |(index, _)| all[index].span.start);
             for text in src[at..end].split_inclusive(|&b| b == b'\n') {
                 line.parts.push(LinePart::Own(at..at + text.len()));
                 (at, out) = (at + text.len(), out + text.len());
@@ -185,7 +230,7 @@ impl<'a> Plan<'a> {
                 }
             }
             if let Some((index, placed)) = place {
-                let span = template.places[index].span.clone();
+                let span = all[index].span.clone();
                 number += memchr::memchr_iter(b'\n', &src[span.clone()]).count();
                 line.parts.push(LinePart::Place(index));
                 (at, out) = (span.end, placed.end);
@@ -197,7 +242,7 @@ impl<'a> Plan<'a> {
         }
         let versions = rendering.used.iter().map(|(reference, version)| (reference, *version));
         let clear = secrets_in_clear(template);
-        Self { template, versions: versions.collect(), rows, clear }
+        Self { template, places: all, versions: versions.collect(), rows, clear }
     }
 
     /// Numbers for the rows: the same for those whose own text is the same.
@@ -226,7 +271,7 @@ impl<'a> Plan<'a> {
 
     fn places<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = &'l Place> {
         line.parts.iter().filter_map(|part| match part {
-            LinePart::Place(index) => Some(&self.template.places[*index]),
+            LinePart::Place(index) => Some(&self.places[*index]),
             LinePart::Own(_) => None,
         })
     }
@@ -298,6 +343,13 @@ impl<'a> Keys<'a> {
         keys
     }
 
+    /// Whether every line of the file could be the first of this row, so that the comparison of lines cannot
+    /// tell which is.
+    fn is_vague(&self, line: &Line) -> bool {
+        let starts = matches!(line.parts.first(), Some(LinePart::Place(_)));
+        starts && self.around.get(&[][..]).is_some_and(|around| around.iter().any(|it| it.multi))
+    }
+
     fn id(&self, line: &[u8]) -> Option<u32> {
         if let Some(&id) = self.whole.get(line) {
             return Some(id);
@@ -316,9 +368,9 @@ struct Earlier {
 }
 
 impl Earlier {
-    fn ask(plan: &Plan<'_>, changed: &[(usize, usize)], source: &dyn Source) -> Self {
+    fn ask(plan: &Plan<'_>, changed: &[usize], source: &dyn Source) -> Self {
         let mut wanted = BTreeSet::new();
-        for &(_, row) in changed {
+        for &row in changed {
             wanted.extend(plan.asked(&plan.rows[row]).cloned());
             for reference in plan.references(&plan.rows[row]) {
                 let version = plan.versions.get(reference).copied().unwrap_or_default();
@@ -372,7 +424,7 @@ impl Earlier {
             match part {
                 LinePart::Own(range) => out.push(&plan.template.src[range.clone()]),
                 LinePart::Place(index) => {
-                    let place = &plan.template.places[*index];
+                    let place = &plan.places[*index];
                     out.push(written(plan.template, place, answers.clone())?.bytes());
                 }
             }
@@ -416,6 +468,34 @@ impl Rows<'_> {
         }
     }
 
+    /// Tells a row of which any line could be the first, if it stands just behind what has been told.
+    fn goes_on(
+        &mut self,
+        row: usize,
+        old: &[u8],
+        new: &[u8],
+        keys: &Keys<'_>,
+        earlier: &Earlier,
+    ) -> bool {
+        let line = &self.plan.rows[row];
+        let there = &old[self.done..];
+        if there.is_empty() || !keys.is_vague(line) {
+            return false;
+        }
+        if begins_with(there, &new[line.rendered.clone()]) {
+            self.push(Sign::Same, row, None);
+            self.done += line.rendered.len();
+            return true;
+        }
+        let Some((entry, version, length)) = earlier.version(self.plan, row, there) else {
+            return false;
+        };
+        self.push(Sign::Removed, row, Some((&entry, version)));
+        self.push(Sign::Added, row, None);
+        self.done += length;
+        true
+    }
+
     /// A row of the template, perhaps with another version of an entry.
     fn push(&mut self, sign: Sign, row: usize, other: Option<(&str, u64)>) {
         let (plan, line) = (self.plan, &self.plan.rows[row]);
@@ -424,7 +504,7 @@ impl Rows<'_> {
             match part {
                 LinePart::Own(range) => self.own(range.clone(), &mut pieces),
                 LinePart::Place(index) => {
-                    for segment in &plan.template.places[*index].segments {
+                    for segment in &plan.places[*index].segments {
                         match segment {
                             Segment::Source(range) => self.own(range.clone(), &mut pieces),
                             Segment::Decoded(text) => pieces.push(shown(text)),

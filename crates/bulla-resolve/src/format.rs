@@ -29,7 +29,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::filter;
-use crate::problem::Rule;
+use crate::problem::{About, Rule};
 use crate::secret::Draft;
 
 pub(crate) use shell::is_special as is_special_to_shells;
@@ -164,6 +164,11 @@ impl Format {
         let text = filter::base64(content.joined().bytes());
         let content = Content { parts: &[Part::Value(text.bytes())], typed: false };
         self.syntax().encode(src, span, &content, out)
+    }
+
+    /// What stands at `at`, where the file stops to follow the format, if that is known.
+    pub(crate) fn about(self, src: &[u8], at: usize) -> Option<About> {
+        (self == Self::Json && json::is_comment(src, at)).then_some(About::Comment)
     }
 
     /// Whether values of `src` may stand in base64 that their reader decodes.

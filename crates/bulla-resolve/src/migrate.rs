@@ -129,20 +129,27 @@ impl Migration {
     }
 }
 
-/// Where references of 1Password and vals stand in a file: rendering leaves them as they are. Of a file of
-/// no known format, only those that are sure.
+/// Where references of 1Password, vals and consul-template stand in a file: rendering leaves them as they
+/// are. Of a file of no known format, only those of the first two that are sure.
 pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
     let may_be = |start: &str| memchr::memmem::find(src, start.as_bytes()).is_some();
+    let signs = ["op://", "ref+", "secret \"", "secret `", "secret \\\""];
     // What stands in base64 is seen only once it is read.
-    if !may_be("op://") && !may_be("ref+") && !format.is_some_and(|f| f.may_encode(src)) {
+    if !signs.into_iter().any(may_be) && !format.is_some_and(|f| f.may_encode(src)) {
         return Vec::new();
     }
     let mut found = Vec::new();
     let Some(format) = format.filter(|format| *format != Format::Text) else {
         return foreign::places(std::str::from_utf8(src).unwrap_or_default(), true);
     };
+    let mut is_for_vault = false;
     // What does not follow its format is told with the template.
     let _ = format.syntax().scan(src, &mut |scalar| {
+        if scalar.role == Role::Key {
+            // Vault's agent reads what stands in this annotation of a pod.
+            let key = scalar.text.bytes(src);
+            is_for_vault = memchr::memmem::find(key, b"agent-inject-template").is_some();
+        }
         let data = scalar.data(src);
         let bytes = match (&data, &scalar.text) {
             (Some(data), _) => data,
@@ -150,7 +157,7 @@ pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
             (None, text) => text.bytes(src),
         };
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        if scalar.is_value() && !foreign::places(text, false).is_empty() {
+        if scalar.is_value() && !foreign::places(text, is_for_vault).is_empty() {
             found.push(scalar.span.start);
         }
     });

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::Reference;
 use crate::check::tokens;
-use crate::source::FailureKind;
+use crate::source::{FailureKind, RefPart};
 
 /// One thing that is wrong, and where.
 ///
@@ -27,6 +28,20 @@ pub struct Problem {
     /// Where something is missing: what exists and is spelled nearly so, best first. Where an option
     /// is missing: the lines to paste.
     pub nearest: Vec<String>,
+    /// What it is about, where that helps to find the way out.
+    pub about: Option<Box<About>>,
+}
+
+/// What a problem is about, for those who know the way out of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum About {
+    /// A comment, in a format that has none but has a twin with comments.
+    Comment,
+    /// The value of this, which its filter does not take.
+    Filtered(Reference),
+    /// This does not exist, for want of that part of it.
+    Missing(Reference, RefPart),
 }
 
 /// `FILE:LINE:COLUMN: WHAT`, with control characters escaped.
@@ -123,6 +138,8 @@ rules! {
     BlankValue = "blank-value", Missing;
     /// The format cannot carry the value at this place.
     CannotCarry = "cannot-carry", CannotCarry;
+    /// A command that checks renderings fails on one with dummies.
+    CheckCommand = "check-command", Finding;
     /// Traces that may hold credentials are switched on.
     DebugOn = "debug-on", Warning;
     /// An option that stands twice in one section.
@@ -209,11 +226,12 @@ pub(crate) struct Pending {
     pub(crate) kind: Kind,
     pub(crate) what: String,
     pub(crate) nearest: Vec<String>,
+    pub(crate) about: Option<Box<About>>,
 }
 
 impl Pending {
     pub(crate) fn new(at: usize, rule: Rule, what: impl Into<String>) -> Self {
-        Self { at, rule, kind: rule.kind(), what: what.into(), nearest: Vec::new() }
+        Self { at, rule, kind: rule.kind(), what: what.into(), nearest: Vec::new(), about: None }
     }
 }
 
@@ -224,7 +242,7 @@ pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<P
     let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     pending
         .into_iter()
-        .map(|Pending { at, rule, kind, what, nearest }| {
+        .map(|Pending { at, rule, kind, what, nearest, about }| {
             let at = at.clamp(bom, src.len().max(bom));
             let mut passed = &src[done.max(bom).min(at)..at];
             if let Some(last) = memchr::memrchr(b'\n', passed) {
@@ -235,7 +253,7 @@ pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<P
             // All but the further bytes of UTF-8 characters.
             column += passed.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count();
             done = at;
-            Problem { rule, kind, file: file.to_owned(), line, column, what, nearest }
+            Problem { rule, kind, file: file.to_owned(), line, column, what, nearest, about }
         })
         .collect()
 }

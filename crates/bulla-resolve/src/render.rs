@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::Reference;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Output, Part, Refusal, Text};
-use crate::problem::{Kind, Pending, Problem, Rule, escaped, locate};
+use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::source::{Answer, Failure, RefPart, Source};
 use crate::template::{Place, Segment, Shape, Slot, Template};
@@ -300,6 +300,7 @@ impl<'a> Placing<'a> {
                 let what = format!("{wanted} does not exist: there is no such {part}");
                 let mut pending = Pending::new(slot.at, Rule::Missing, what);
                 pending.nearest = nearest.to_vec();
+                pending.about = Some(Box::new(About::Missing(wanted.clone(), lacking)));
                 self.pending.push(pending);
                 None
             }
@@ -313,7 +314,9 @@ impl<'a> Placing<'a> {
                 Err(why) => {
                     let reference = &self.template.wanted[slot.wanted].reference;
                     let what = format!("the value of {reference} {why}");
-                    self.pending.push(Pending::new(slot.at, Rule::FilterFailed, what));
+                    let about = Some(Box::new(About::Filtered(reference.clone())));
+                    let pending = Pending::new(slot.at, Rule::FilterFailed, what);
+                    self.pending.push(Pending { about, ..pending });
                     return None;
                 }
             }

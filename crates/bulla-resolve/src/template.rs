@@ -116,6 +116,7 @@ impl Template {
 }
 
 /// A scalar that receives values.
+#[derive(Clone)]
 pub(crate) struct Place {
     /// Which scalar of the file it is, counted from 0.
     pub(crate) scalar: usize,
@@ -128,6 +129,7 @@ pub(crate) struct Place {
 }
 
 /// A piece of the text of a place.
+#[derive(Clone)]
 pub(crate) enum Segment {
     /// Bytes of the file.
     Source(Range<usize>),
@@ -137,6 +139,7 @@ pub(crate) enum Segment {
 }
 
 /// Where one value goes.
+#[derive(Clone)]
 pub(crate) struct Slot {
     /// The offset in the file that messages point to.
     pub(crate) at: usize,
@@ -311,7 +314,8 @@ impl<'a> Reading<'a> {
             self.read.places.clear();
             // Braces without quotes are told as the mapping that they are, and again by what follows.
             if !self.read.pending.iter().any(|told| told.at == at && told.what == what) {
-                self.read.pending.push(Pending::new(at, rule, what));
+                let about = format.about(self.src, at).map(Box::new);
+                self.read.pending.push(Pending { about, ..Pending::new(at, rule, what) });
             }
             return;
         }

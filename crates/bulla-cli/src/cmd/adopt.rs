@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Done;
-use super::render::{Waiting, formats, read, several, shown};
+use super::render::{Waiting, formats, not_standard, read, several, shown};
 use crate::account::{CLIENT, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -74,10 +74,9 @@ struct Job {
 }
 
 pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
-    let jobs = find(context, args)?;
-    let mut failures = Vec::new();
+    let (jobs, mut failures) = find(context, args)?;
     if args.dry_run {
-        failures = dry_run::show(context, &jobs, args.replace)?;
+        failures.extend(dry_run::show(context, &jobs, args.replace)?);
     } else {
         for job in &jobs {
             for find in &job.adoption.finds {
@@ -93,12 +92,6 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
         let moved = counted(moved as u64, "value", "values");
         let shared = if shared == 0 { String::new() } else { format!(", {shared} there already") };
         context.printer.note(format_args!("{moved} moved into the vault{shared}"));
-        for job in &jobs {
-            if job.adoption.finds.is_empty() && job.adoption.left.is_empty() {
-                let path = job.source.display();
-                context.printer.note(format_args!("{path}: nothing in it looks like a secret"));
-            }
-        }
         jobs.iter().for_each(|job| warn_of_format(context, job));
         for job in jobs.iter().filter(|job| !args.in_place && !job.adoption.finds.is_empty()) {
             context.printer.note(format_args!(
@@ -107,14 +100,47 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Done {
             ));
         }
     }
+    tell_what_stays(context, &jobs);
     for job in &jobs {
         failures.extend(job.adoption.left.iter().map(|left| stays(job, left)));
     }
     if failures.is_empty() { Ok(Exit::Done) } else { Err(several(context, failures)) }
 }
 
+/// Tells in which files nothing was found, and how much of them is other tools' and stays.
+fn tell_what_stays(context: &Context, jobs: &[Job]) {
+    let is_nothing = |job: &&Job| job.adoption.finds.is_empty() && job.adoption.left.is_empty();
+    let nothing: Vec<_> = jobs.iter().filter(is_nothing).collect();
+    if nothing.len() > 3 {
+        let (none, all) = (nothing.len(), jobs.len());
+        let note = format_args!("{none} of {all} files: nothing in them looks like a secret");
+        context.printer.note(note);
+    } else {
+        for job in nothing {
+            let path = shown(&job.source);
+            context.printer.note(format_args!("{path}: nothing in it looks like a secret"));
+        }
+    }
+    for job in jobs {
+        let path = shown(&job.source);
+        if job.adoption.references > 0 {
+            let count = counted(job.adoption.references as u64, "reference", "references");
+            context.printer.note(format_args!(
+                "{path}: {count} of other tools left as written; `bulla migrate` rewrites what it can"
+            ));
+        }
+        if job.adoption.encrypted > 0 {
+            let count = counted(job.adoption.encrypted as u64, "value", "values");
+            context.printer.note(format_args!(
+                "{path}: {count} that another tool has encrypted left as written; decrypt the file with that tool to adopt what is in it"
+            ));
+        }
+    }
+}
+
 /// What helps where nothing can be moved.
-const BY_HAND: &str = "store it with `bulla set`, and write {{ bulla://ENTRY/FIELD }} in its place by hand; take it out of comments";
+const BY_HAND: &str =
+    "store it with `bulla set`, and write {{ bulla://ENTRY/FIELD }} in its place by hand";
 
 /// Warns of a template that would be read in another format than its file was: what tells the format may
 /// have been `--format`, or a folder in the path, as of the drop-ins of systemd.
@@ -141,7 +167,13 @@ fn stays(job: &Job, left: &Left) -> Failure {
             "adopt the configuration in its XML form, or choose a password of these characters"
         }
         (Stays::CannotCarry, _) => "write it in quotes, or in other ones, then adopt again",
+        (Stays::Comment, _) => {
+            "take it out of the comment; if it is in use, store it with `bulla set`, and replace it at its source"
+        }
         (Stays::NoValue, _) => BY_HAND,
+        (Stays::Url, _) => {
+            "store the password with `bulla set`, and write {{ bulla://ENTRY/FIELD | url }} in its place by hand"
+        }
         (Stays::Unclear, _) => {
             "write it as all read it alike, or name a dialect with --format, then adopt again; docs/reference.md tells the rules of each format"
         }
@@ -149,12 +181,17 @@ fn stays(job: &Job, left: &Left) -> Failure {
     })
 }
 
-fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
+/// Looks through the files; what could not be looked at is in the way of all but a dry run.
+fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>), Failure> {
     if args.output.is_none() && args.into.is_none() && !args.in_place && !args.dry_run {
         return Err(Failure::usage("nothing says where the template goes").hint(
             "--output FILE, --into DIR or --in-place; --dry-run only shows what would be moved",
         ));
     }
+    not_standard(
+        args.output.as_deref(),
+        "standard output tells what is moved, so the template cannot go there",
+    )?;
     if args.output.is_some() && args.files.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one file")
             .hint("--into DIR writes each under its name"));
@@ -162,7 +199,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let mut failures = Vec::new();
     for source in &args.files {
-        let found = read(source).and_then(|bytes| {
+        let found = read_file(source).and_then(|bytes| {
             let name = shown(source);
             let mut adoption = Adoption::find(&name, &bytes, args.format)?;
             if let Some(prefix) = &args.prefix {
@@ -185,12 +222,20 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<Vec<Job>, Failure> {
             Err(failure) => failures.push(failure),
         }
     }
-    if failures.is_empty() {
-        check_targets(args, &jobs)?;
-        Ok(jobs)
-    } else {
-        Err(several(context, failures))
+    if !failures.is_empty() && !args.dry_run {
+        return Err(several(context, failures));
     }
+    check_targets(args, &jobs)?;
+    Ok((jobs, failures))
+}
+
+fn read_file(source: &Path) -> Result<Vec<u8>, Failure> {
+    if source != Path::new("-") && source.is_dir() {
+        let path = source.display();
+        return Err(Failure::new(Exit::Failed, "template", format!("{path} is a folder"))
+            .hint("name the files in it; `bulla check` looks through folders, and tells which hold secrets in clear"));
+    }
+    read(source)
 }
 
 /// Looks at where the templates go before anything is moved: nothing is written over but what

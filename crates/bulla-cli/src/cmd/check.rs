@@ -6,14 +6,15 @@ mod vault;
 
 use std::path::PathBuf;
 
-use bulla_resolve::{Check, Format, Kind, Problem, Rule};
+use bulla_resolve::{Check, Format, Kind, Problem, Rule, Template, rehearse};
 
 use super::Done;
-use super::render::{formats, several};
+use super::render::{self, Seen, check_names, formats, several};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::manifest::{Config, Plan};
-use crate::templates::look_at;
+use crate::printer::counted;
+use crate::templates::{Job, look_at};
 
 #[derive(clap::Args)]
 pub(crate) struct CheckArgs {
@@ -31,6 +32,11 @@ pub(crate) struct CheckArgs {
     /// The form of the report
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     report: Form,
+    #[command(flatten)]
+    checks: render::CheckCommands,
+    /// Also run what bulla.toml lists as `check`; without it, `check` runs no command from a file
+    #[arg(long, conflicts_with = "templates")]
+    run_checks: bool,
     /// Open the vault and see whether everything that the templates ask for is there
     #[arg(long)]
     with_vault: bool,
@@ -100,31 +106,44 @@ impl From<Problem> for Finding {
 struct Findings {
     /// The names of the files that were looked at.
     files: Vec<String>,
+    /// How many of them are of no known format, and were searched line by line.
+    texts: usize,
     findings: Vec<Finding>,
     /// What could not be looked at.
     failures: Vec<Failure>,
 }
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
-    let Plan { context, jobs, mut failures, mut allow, .. } =
+    let Plan { context, mut jobs, failures, mut allow, .. } =
         Plan::of(context, &args.templates, args.format, &args.config)?;
     let context = &context;
     allow.extend(&args.allow);
+    let mut not_run = 0;
+    if !args.run_checks {
+        not_run = jobs.iter_mut().filter_map(|job| job.check.take()).count();
+    }
+    let run_checks = args.checks.are_given(context, &jobs)? && !allow.contains(&Rule::CheckCommand);
     let (checks, unread) = look_at(&jobs, |job, name, bytes| {
+        let template = run_checks.then(|| (job, Template::parse(name, bytes.clone(), job.format)));
         let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
-        (name.to_owned(), is_blank, Check::of(name, bytes, job.format))
+        (name.to_owned(), is_blank, Check::of(name, bytes, job.format), template)
     });
-    failures.extend(unread);
-    let mut all = Findings { files: Vec::new(), findings: Vec::new(), failures };
+    let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
+    let is_whole = unread.is_empty() && all.failures.is_empty();
+    all.failures.extend(unread);
     let mut uses = Vec::new();
-    for (name, is_blank, check) in checks {
+    let mut templates = Vec::new();
+    for (name, is_blank, check, template) in checks {
         if is_blank {
             all.findings.push(empty(&name));
         }
+        templates.extend(template);
+        all.texts += usize::from(check.is_text);
         all.findings.extend(check.findings.into_iter().map(Finding::from));
         uses.extend(check.uses.into_iter().map(|used| (all.files.len(), used)));
         all.files.push(name);
     }
+    run_on_dummies(context, &args.checks, templates, is_whole, &mut all)?;
     if args.with_vault {
         let found = vault::findings(context, &all.files, uses)?;
         all.findings.extend(found);
@@ -132,7 +151,10 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     all.findings.retain(|finding| !allow.contains(&finding.rule));
     let form =
         if context.printer.json && args.report == Form::Text { Form::Json } else { args.report };
-    context.printer.data(report::write(form, context.printer.out_is_terminal, &all).as_bytes())?;
+    if not_run > 0 {
+        context.printer.note("what bulla.toml lists as `check` was not run; --run-checks does");
+    }
+    context.printer.data(report::write(form, context.printer.width(), &all).as_bytes())?;
     done(context, all)
 }
 
@@ -147,16 +169,76 @@ fn empty(name: &str) -> Finding {
     }
 }
 
+/// Runs the commands that check renderings on such with dummies in the place of values.
+fn run_on_dummies(
+    context: &Context,
+    checks: &render::CheckCommands,
+    templates: Vec<(&Job, Template)>,
+    is_whole: bool,
+    all: &mut Findings,
+) -> Result<(), Failure> {
+    let (jobs, templates): (Vec<_>, Vec<_>) = templates.into_iter().unzip();
+    let files: Vec<_> = templates.iter().map(|template| template.name().to_owned()).collect();
+    let (mut seen, mut names, mut renderings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut in_clear = Vec::new();
+    for ((job, file), rehearsal) in jobs.iter().zip(&files).zip(rehearse(templates)) {
+        match rehearsal {
+            Ok(mut rehearsal) => {
+                seen.push(*job);
+                names.push(file);
+                renderings.push(rehearsal.rendering);
+                in_clear.append(&mut rehearsal.in_clear);
+            }
+            Err(problems) => {
+                context.printer.note(format_args!("{file} cannot be rendered, so no check saw it"));
+                for problem in problems.into_iter().map(Finding::from) {
+                    let is_told =
+                        |told: &Finding| told.rule == problem.rule && told.place == problem.place;
+                    if !all.findings.iter().any(is_told) {
+                        all.findings.push(problem);
+                    }
+                }
+            }
+        }
+    }
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let copies = check_names(&seen, None)?;
+    let is_whole = is_whole && seen.len() == files.len();
+    let sight = Seen { jobs: &seen, names: &copies, renderings: &renderings, all: is_whole };
+    checks.run(context, &sight, &mut |failed| {
+        if !failed.ran() {
+            all.failures.push(Failure::new(Exit::Failed, "check-failed", &failed.fact));
+            return Ok(());
+        }
+        // What it said may quote the file, which no report does.
+        if let Some(said) = failed.said(&[], &in_clear) {
+            context.printer.warn(format_args!("{}; {said}", failed.fact));
+        }
+        let rule = Rule::CheckCommand;
+        all.findings.push(Finding {
+            rule,
+            level: Level::of(rule.kind()),
+            place: Some((names[failed.number].clone(), 1, 1)),
+            what: failed.fact,
+            instead: advice::of_rule(rule).to_owned(),
+        });
+        Ok(())
+    })
+}
+
 fn done(context: &Context, all: Findings) -> Done {
     let wrong = all.findings.iter().filter(|finding| finding.level != Level::Note).count();
-    let plural = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
+    let texts = match (all.texts, all.files.len()) {
+        (0, _) => String::new(),
+        (1, 1) => " as text".to_owned(),
+        (texts, _) => format!(", {texts} of them as text"),
     };
     context.printer.note(format_args!(
-        "{} checked, {}",
-        plural(all.files.len(), "file"),
-        plural(wrong, "finding")
+        "{} checked{texts}, {}",
+        counted(all.files.len() as u64, "file", "files"),
+        counted(wrong as u64, "finding", "findings")
     ));
     let found = if wrong > 0 { Exit::Findings } else { Exit::Done };
     if all.failures.is_empty() {

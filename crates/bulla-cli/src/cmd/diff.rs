@@ -109,8 +109,13 @@ fn compare(
         match bulla_resolve::render(std::slice::from_ref(template), source, allow) {
             Err(problems) => failures.extend(problems.into_iter().map(Failure::from)),
             Ok(renderings) => {
+                let is_new = old.is_none();
                 let old = old.as_ref().map_or(&[][..], |old| old.as_slice());
-                diffs.extend(renderings.iter().map(|new| diff(template, new, old, source)));
+                diffs.extend(renderings.iter().map(|new| {
+                    let diff = diff(template, new, old, source);
+                    // Even an empty file is one more.
+                    Diff { differs: diff.differs || is_new, ..diff }
+                }));
             }
         }
     }
@@ -174,6 +179,16 @@ fn text(row: &Row) -> String {
     row.pieces.iter().map(piece).collect::<String>().replace('\n', "\\n")
 }
 
+/// What goes where a row comes.
+fn before(diff: &Diff, index: usize) -> Option<&Row> {
+    let before = &diff.rows[index.checked_sub(1)?];
+    (before.sign == Sign::Removed && before.line == diff.rows[index].line).then_some(before)
+}
+
+fn has_value(row: &Row) -> bool {
+    row.pieces.iter().any(|piece| matches!(piece, Piece::Value { .. }))
+}
+
 fn line(pair: &Pair<'_>, diff: &Diff) -> Value {
     let state = match (diff.differs, &pair.old) {
         (false, _) => "same",
@@ -182,9 +197,7 @@ fn line(pair: &Pair<'_>, diff: &Diff) -> Value {
     };
     let mut values = Vec::new();
     for (index, row) in diff.rows.iter().enumerate().filter(|(_, row)| row.sign != Sign::Removed) {
-        let before = index.checked_sub(1).map(|before| &diff.rows[before]);
-        let before =
-            before.filter(|before| before.sign == Sign::Removed && before.line == row.line);
+        let before = before(diff, index);
         for piece in &row.pieces {
             let Piece::Value { reference, version } = piece else { continue };
             let was =
@@ -202,10 +215,13 @@ fn line(pair: &Pair<'_>, diff: &Diff) -> Value {
             }));
         }
     }
-    let text = diff.rows.iter().any(|row| {
-        row.sign != Sign::Same
-            && row.pieces.iter().all(|piece| !matches!(piece, Piece::Value { .. }))
-    });
+    // All of a new file comes, and so does a line whose counterpart is not there.
+    let text = pair.old.is_none()
+        || diff.rows.iter().enumerate().any(|(index, row)| match row.sign {
+            Sign::Same => false,
+            Sign::Removed => !has_value(row),
+            Sign::Added => before(diff, index).is_none_or(|before| !has_value(before)),
+        });
     json!({
         "file": shown(pair.target), "template": pair.template.name(), "state": state,
         "text-changed": text, "values": values,

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::Done;
 use super::import::lines;
+use crate::cmd::render::is_standard;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
@@ -26,7 +27,7 @@ pub(crate) struct ExportArgs {
     /// Say that you know: what comes out is plaintext
     #[arg(long, required = true)]
     plaintext: bool,
-    /// Write to this new file, which only you can read, instead of standard output
+    /// Write to this new file, which only you can read; `-` is standard output, and the default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print secrets even on a terminal
@@ -36,14 +37,15 @@ pub(crate) struct ExportArgs {
 
 pub(crate) fn run(context: &Context, args: &ExportArgs) -> Done {
     debug_assert!(args.plaintext, "clap demands it");
-    if args.output.is_none() && context.printer.out_is_terminal && !args.reveal {
+    let output = args.output.as_deref().filter(|output| !is_standard(output));
+    if output.is_none() && context.printer.out_is_terminal && !args.reveal {
         let fact = "standard output is a terminal, and all secrets would be on it";
         return Err(Failure::new(Exit::Usage, "terminal", fact)
             .hint("--output FILE, or a pipe; --reveal prints them all the same"));
     }
     with_proof(context, Proof::Fresh, |vault, _| {
         let snapshot = vault.read()?;
-        match &args.output {
+        match output {
             None => write(context, &snapshot, &mut |line| context.printer.data(line))?,
             Some(path) => {
                 let failed = |error: io::Error| Failure::file("write", path, &error);

@@ -10,7 +10,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Done;
-use super::render::{Waiting, formats, read, several, shown};
+use super::render::{Waiting, formats, not_standard, read, several, shown};
 use super::target::{entry_name, field_name};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -100,6 +100,10 @@ fn jobs(context: &Context, args: &MigrateArgs) -> Result<Vec<Job>, Failure> {
             "--output FILE, --into DIR or --in-place; --dry-run only shows what would change",
         ));
     }
+    not_standard(
+        args.output.as_deref(),
+        "standard output tells what is rewritten, so the template cannot go there",
+    )?;
     if args.output.is_some() && args.files.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one file")
             .hint("--into DIR writes each under its name"));

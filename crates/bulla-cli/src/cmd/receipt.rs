@@ -66,6 +66,11 @@ pub(crate) fn run(context: &Context, args: &ReceiptArgs) -> Done {
         found.changed,
         counted(found.old, "value is", "values are"),
     ));
+    if found.elsewhere {
+        context.printer.note(
+            "relative paths are those of the folder that `bulla render` ran in: compare from there, or use --no-files",
+        );
+    }
     Ok(if found.any { Exit::Findings } else { Exit::Done })
 }
 
@@ -76,6 +81,8 @@ struct Found {
     unknown: u64,
     changed: u64,
     old: u64,
+    /// A file is not there whose path may be meant from another folder.
+    elsewhere: bool,
     any: bool,
 }
 
@@ -163,6 +170,7 @@ impl Look<'_> {
             let now = now.collect::<Result<Vec<_>, Failure>>()?;
             found.unknown += u64::from(state == State::Unknown);
             found.changed += u64::from(matches!(state, State::Changed | State::Missing));
+            found.elsewhere |= state == State::Missing && Path::new(&file.path).is_relative();
             found.old += now.iter().filter(|(.., now)| !now.is_current).count() as u64;
             found.any |= found.changed + found.old > 0;
             if self.context.printer.json {
@@ -194,6 +202,9 @@ impl Look<'_> {
         };
         match state {
             State::Changed => tell(&"changed since it was rendered")?,
+            State::Missing if Path::new(&file.path).is_relative() => {
+                tell(&"not there, seen from this folder")?;
+            }
             State::Missing => tell(&"not there any more")?,
             State::Same | State::Unknown => {}
         }

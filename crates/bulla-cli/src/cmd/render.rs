@@ -6,8 +6,8 @@ use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{
-    Answer, FailureKind, Format, Kind, Owner, Problem, Reason, Reference, Rendering, Rule, Secret,
-    Source, Target, Template, read_template,
+    About, Answer, FailureKind, Format, Kind, Owner, Pin, Problem, Reason, RefPart, Reference,
+    Rendering, Rule, Secret, Source, Target, Template, looks_secret, read_template,
 };
 use bulla_vault::Snapshot;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,8 +29,7 @@ mod check;
 mod receipt;
 mod write;
 
-use check::CheckArgs;
-pub(crate) use check::{Check, command};
+pub(crate) use check::{Check, CheckCommands, Seen, command};
 pub(crate) use write::{WAIT, Waiting, told};
 
 #[derive(clap::Args)]
@@ -42,7 +41,7 @@ pub(crate) struct RenderArgs {
     targets: Targets,
     /// Write each template under its name into a new folder beside LINK, and then let the symbolic
     /// link LINK lead to it; the folder that it led to before is removed
-    #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"], requires = "templates")]
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"])]
     switch: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
@@ -58,7 +57,7 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
     #[command(flatten)]
-    check: CheckArgs,
+    check: CheckCommands,
     /// Show values on a terminal, instead of a mask
     #[arg(long)]
     reveal: bool,
@@ -67,11 +66,11 @@ pub(crate) struct RenderArgs {
 /// Where renderings go.
 #[derive(clap::Args)]
 pub(crate) struct Targets {
-    /// Where to write the one template [default: standard output]
-    #[arg(long, short, value_name = "FILE", conflicts_with = "into", requires = "templates")]
+    /// Where to write the one rendering; `-` is standard output, and the default
+    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
     output: Option<PathBuf>,
-    /// Write each template under its name into this folder
-    #[arg(long, value_name = "DIR", requires = "templates")]
+    /// Write each rendering under its name into this folder
+    #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
     #[command(flatten)]
     config: Config,
@@ -91,9 +90,8 @@ pub(crate) struct Reading {
 
 /// The names of all renderings that checks see: below the folder that they go into; else just that of
 /// each file, or where two are alike, each below the deepest folder that has them all.
-fn check_names(jobs: &[Job], args: &RenderArgs) -> Result<Vec<PathBuf>, Failure> {
-    let into = args.targets.into.as_deref().or(args.switch.as_ref().map(|_| Path::new("")));
-    let target = |job: &Job| job.target.as_ref().unwrap_or(&job.source).clone();
+pub(crate) fn check_names(jobs: &[&Job], into: Option<&Path>) -> Result<Vec<PathBuf>, Failure> {
+    let target = |job: &&Job| job.target.as_ref().unwrap_or(&job.source).clone();
     let targets: Vec<_> = jobs.iter().map(target).collect();
     let short = targets.iter().map(|target| match into.map(|into| target.strip_prefix(into)) {
         Some(Ok(below)) => below.to_owned(),
@@ -136,6 +134,10 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
+    if args.switch.is_some() && args.templates.is_empty() {
+        return Err(not_with_a_list("--switch LINK"));
+    }
+    not_standard(args.receipt.as_deref(), "a receipt is a file, written together with the others")?;
     // Below the new folder all paths are relative to it.
     let into = args.targets.into.clone().or(args.switch.as_ref().map(|_| PathBuf::new()));
     let plan = plan(context, &args.templates, &args.targets, into.as_deref(), args.reading.format)?;
@@ -177,8 +179,17 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         empties_nothing(job, rendering)?;
     }
     if checks {
-        let names = check_names(&jobs, args)?;
-        args.check.run(context, &jobs, &names, &renderings, &seen)?;
+        let jobs: Vec<_> = jobs.iter().collect();
+        let names = check_names(&jobs, into.as_deref())?;
+        let sight = Seen { jobs: &jobs, names: &names, renderings: &renderings, all: true };
+        args.check.run(context, &sight, &mut |failed| {
+            let failure = Failure::new(Exit::Failed, "check-failed", &failed.fact);
+            Err(match failed.said(&renderings, &seen) {
+                _ if !failed.ran() => failure,
+                None => failure.hint("nothing was written"),
+                Some(said) => failure.hint(said).hint("nothing was written"),
+            })
+        })?;
     }
     if jobs.iter().all(|job| job.target.is_none()) {
         for rendering in &renderings {
@@ -295,6 +306,14 @@ impl Source for Nothing {
     }
 }
 
+/// Where renderings go is said either on the command line or in the file, never half here and half there.
+fn not_with_a_list(option: &str) -> Failure {
+    let fact = format!("`{option}` goes with templates that are named, and none are");
+    Failure::usage(fact).hint(
+        "name the templates, too; in bulla.toml, `target` says for each where its rendering goes",
+    )
+}
+
 /// The templates that are named with their targets, or what `bulla.toml` lists.
 pub(crate) fn plan(
     context: &Context,
@@ -304,6 +323,10 @@ pub(crate) fn plan(
     format: Option<Format>,
 ) -> Result<Plan, Failure> {
     if templates.is_empty() {
+        if args.output.is_some() || args.into.is_some() {
+            let option = if args.into.is_some() { "--into DIR" } else { "--output FILE" };
+            return Err(not_with_a_list(option));
+        }
         let plan = Plan::listed(context, format, &args.config)?;
         return match plan.jobs.iter().find(|job| job.target.is_none()) {
             None => Ok(plan),
@@ -324,7 +347,7 @@ pub(crate) fn plan(
             continue;
         }
         let target = match (&args.output, into, template.file_name()) {
-            (Some(output), _, _) => Some(output.clone()),
+            (Some(output), _, _) => Some(output.clone()).filter(|output| !is_standard(output)),
             (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
             (None, Some(_), _) => {
                 return Err(Failure::usage("standard input has no name to write it under")
@@ -339,6 +362,21 @@ pub(crate) fn plan(
             .hint("--into DIR writes each under its name"));
     }
     Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new(), file: None })
+}
+
+/// Whether a path means standard input, or output where something is written.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Refuses `-` for what cannot go to standard output, for want of a file or because other data goes there.
+pub(crate) fn not_standard(path: Option<&Path>, why: &str) -> Result<(), Failure> {
+    match path {
+        Some(path) if is_standard(path) => {
+            Err(Failure::usage(why).hint("`./-` is a file of that name"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -456,16 +494,13 @@ impl From<Problem> for Failure {
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, problem.rule.name(), &problem);
-        match (problem.rule, problem.nearest.as_slice()) {
+        let failure = match (problem.rule, problem.nearest.as_slice()) {
             (_, []) => match problem.rule {
                 Rule::LiteralSecret => failure.hint(
                     "`bulla adopt` moves it into the vault; --allow literal-secret leaves it where it is",
                 ),
                 Rule::UnknownFormat => {
                     failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
-                }
-                Rule::Malformed if problem.what == "a comment stands here, and JSON has none" => {
-                    failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
                 }
                 Rule::Malformed if is_chart(&problem) => {
                     failure.hint(RENDER_THE_CHART)
@@ -477,8 +512,52 @@ impl From<Problem> for Failure {
             }
             (_, [near]) => failure.hint(format_args!("is it `{near}`?")),
             (_, near) => failure.hint(format_args!("is it one of `{}`?", near.join("`, `"))),
+        };
+        match problem.about.as_deref() {
+            Some(About::Comment) => {
+                failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
+            }
+            // No command is told that would have a secret typed.
+            Some(About::Filtered(it) | About::Missing(it, _))
+                if looks_secret(it.entry()) || looks_secret(it.field()) =>
+            {
+                failure
+            }
+            Some(About::Filtered(reference)) => failure.hint(format_args!(
+                "take the filter out, or store a value that it takes: `{}`",
+                set_command(reference)
+            )),
+            Some(About::Missing(reference, RefPart::Version)) if problem.nearest.is_empty() => {
+                let entry = quoted(reference.entry());
+                failure.hint(format_args!("`bulla log {entry}` lists the versions that there are"))
+            }
+            // A version that is written now is a later one.
+            Some(About::Missing(reference, _)) if matches!(reference.pin(), Some(Pin::Version(_))) => {
+                failure
+            }
+            Some(About::Missing(reference, RefPart::Entry))
+                if reference.entry().starts_with("mailbox/") =>
+            {
+                failure.hint(
+                    "`bulla mailbox authorize` makes the entry of a mailbox, and so does `bulla mailbox add`",
+                )
+            }
+            Some(About::Missing(reference, _)) => {
+                failure.hint(format_args!("`{}` stores it", set_command(reference)))
+            }
+            _ => failure,
         }
     }
+}
+
+/// The command that stores what a reference names, ready for a shell.
+pub(crate) fn set_command(reference: &Reference) -> String {
+    format!("bulla set {} {}", quoted(reference.entry()), quoted(reference.field()))
+}
+
+/// A word as a shell takes it, which has nothing to quote in most names.
+pub(crate) fn quoted(word: &str) -> std::borrow::Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(word.into())
 }
 
 pub(crate) fn mode(text: &str) -> Result<u32, &'static str> {

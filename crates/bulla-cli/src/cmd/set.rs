@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use bulla_resolve::looks_secret;
-use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret};
+use bulla_resolve::{Reference, looks_secret};
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret, Vault};
 use serde_json::json;
 
 use super::Done;
+use super::render::set_command;
 use super::target::{Target, field_name, only_secret};
 use crate::account::refresh_token;
 use crate::args::NoSecrets;
@@ -116,6 +117,7 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
                 .hint("the kind of an entry does not change; use another name"));
         }
         let refresh = refresh_token(&entry);
+        let unnamed = field.clone().filter(|_| target.field.is_none());
         let unchanged = Changes { field, value, public: &public, removed: &removed }.apply(
             &mut entry,
             &target.entry,
@@ -150,10 +152,43 @@ pub(crate) fn run(context: &Context, args: &SetArgs) -> Done {
                 .printer
                 .note(format_args!("{} is unchanged at version {version}", target.entry));
         } else {
-            context.printer.note(format_args!("{} is at version {version}", target.entry));
+            tell(context, vault, &target.entry, version, unnamed)?;
         }
         Ok(Exit::Done)
     })
+}
+
+/// Says what was written, and where the value is if nobody named its field. Who typed `db/password` may
+/// have meant the field of an entry `db`, which is what `bulla://db/password` asks for.
+fn tell(
+    context: &Context,
+    vault: &Vault<'_>,
+    entry: &EntryName,
+    version: u64,
+    unnamed: Option<FieldName>,
+) -> Result<(), Failure> {
+    let reference = |entry: &str, field: &str| Reference::new(entry, field, None).ok();
+    let Some((field, written)) =
+        unnamed.and_then(|field| Some((reference(entry.as_str(), field.as_str())?, field)))
+    else {
+        context.printer.note(format_args!("{entry} is at version {version}"));
+        return Ok(());
+    };
+    context.printer.note(format_args!("{entry} is at version {version}: {field}"));
+    let Some((parent, last)) = entry.as_str().rsplit_once('/') else { return Ok(()) };
+    let Some(meant) = reference(parent, last) else { return Ok(()) };
+    let there = match EntryName::new(parent) {
+        Ok(parent) => vault.read()?.find(&parent)?,
+        Err(_) => None,
+    };
+    let field = FieldName::new(last).ok();
+    let live = there.as_ref().and_then(|version| version.live());
+    let is_there = live.zip(field).is_some_and(|(entry, field)| entry.field(&field).is_some());
+    if is_there || last == written.as_str() {
+        let is = if is_there { "is there, too" } else { "would be another one" };
+        context.printer.note(format_args!("{meant}, which `{}` writes, {is}", set_command(&meant)));
+    }
+    Ok(())
 }
 
 /// A secret was typed, which is not repeated.

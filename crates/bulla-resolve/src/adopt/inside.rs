@@ -6,9 +6,10 @@
 use std::ops::Range;
 
 use super::signs::{
-    JDBC, is_literal, is_secret_name, is_secret_value, is_webhook, password_in_url,
+    JDBC, is_literal, is_secret, is_secret_name, is_secret_value, is_webhook, password_in_url,
     passwords_in_jdbc, url_length,
 };
+use crate::check::lines;
 use crate::filter::Filter;
 
 /// A secret inside a text.
@@ -40,7 +41,7 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
     let variable = variable(text).filter(|_| is_item);
     if let Some((name, range)) = variable.clone() {
         let value = &text[range.clone()];
-        if is_secret_name(name) || is_secret_value(value) {
+        if is_secret(name, value) || is_secret_value(value) {
             let piece = Piece { range, name: Name::Variable(name), filter: None };
             return if is_literal(value) { vec![piece] } else { Vec::new() };
         }
@@ -60,6 +61,15 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
     let mut pieces = options(text, is_item);
     pieces.extend(urls(text, variable.map(|(name, _)| name)));
     pieces.extend(jdbc(text));
+    // A text of several lines may be a file, as in a ConfigMap.
+    if memchr::memchr(b'\n', text.trim_end().as_bytes()).is_some() {
+        let lines = lines::find(text).into_iter();
+        pieces.extend(lines.map(|(name, range)| Piece {
+            range,
+            name: Name::Variable(name),
+            filter: None,
+        }));
+    }
     pieces.sort_by_key(|piece| piece.range.start);
     let mut done = 0;
     pieces.retain(|piece| {
@@ -109,7 +119,11 @@ fn options(text: &str, is_item: bool) -> Vec<Piece<'_>> {
         } else {
             word(text, at)
         };
-        if let Some(range) = value.filter(|range| is_literal(&text[range.clone()])) {
+        let is_one = |range: &Range<usize>| {
+            let value = &text[range.clone()];
+            is_literal(value) && is_secret(name, value)
+        };
+        if let Some(range) = value.filter(is_one) {
             at = range.end;
             pieces.push(Piece { range, name: Name::Option(name), filter: None });
         }

@@ -13,6 +13,7 @@ use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
+use crate::indirect::{Indirect, indirect};
 use crate::names::{segment, stem};
 use crate::problem::without_secrets;
 use crate::secret::Secret;
@@ -29,6 +30,10 @@ pub(super) struct Search<'a> {
     pub(super) spots: BTreeMap<usize, Spot>,
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
+    /// How many values are references of other tools.
+    pub(super) references: usize,
+    /// How many values other tools have encrypted.
+    pub(super) encrypted: usize,
     /// Which find is the first of an entry and field, and how many values it has had.
     fields: BTreeMap<(String, String), (usize, usize)>,
     sections: Sections,
@@ -51,6 +56,8 @@ impl<'a> Search<'a> {
             finds: Vec::new(),
             spots: BTreeMap::new(),
             opaque: Vec::new(),
+            references: 0,
+            encrypted: 0,
             fields: BTreeMap::new(),
             sections: Sections::default(),
             scalars: 0,
@@ -151,17 +158,14 @@ impl<'a> Search<'a> {
         let is_place = |key: &&str| {
             self.format == Format::Systemd && ["ImportCredential", "LoadCredential"].contains(key)
         };
-        let is_secret = key.filter(|key| !is_place(key)).is_some_and(signs::is_secret_name);
+        let is_named = key.is_some_and(|key| !is_place(&key));
         if matches!(scalar.text, Text::Opaque) {
-            let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
-            if !expression::has_plain(raw.as_bytes()) && is_secret_unread(&raw, is_secret, named) {
-                self.opaque.push((scalar.span.clone(), self.place()));
-            }
-            return;
+            return self.unread(scalar, named, is_named);
         }
+        let key = key.filter(|_| is_named);
         let Ok(text) = std::str::from_utf8(bytes) else {
             // What is no text can only be told by its name.
-            return if is_secret {
+            return if key.is_some_and(signs::is_secret_name) {
                 self.whole(scalar, bytes)
             };
         };
@@ -169,9 +173,15 @@ impl<'a> Search<'a> {
         let bare = scalar.span.len() == text.len()
             && matches!(self.format, Format::Json | Format::Jsonc | Format::Toml | Format::Yaml)
             && ["null", "~", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+        match indirect(text) {
+            Some(Indirect::Encrypted(_)) => self.encrypted += 1,
+            Some(Indirect::Reference) => self.references += 1,
+            _ => {}
+        }
         if bare || signs::is_placeholder(text) {
             return;
         }
+        let is_secret = key.is_some_and(|key| signs::is_secret(key, text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
         if is_secret || is_odd_url || signs::is_secret_value(text) {
@@ -215,6 +225,38 @@ impl<'a> Search<'a> {
                 ..What::whole_of(scalar, bytes)
             };
             self.add(what, &entry, EntryKind::Secret, &segment(field), false);
+        }
+    }
+
+    /// A value of which only the spelling is known. `has_key` says whether it has a name, `by_name` whether
+    /// that may tell a secret.
+    fn unread(&mut self, scalar: &Scalar, has_key: bool, by_name: bool) {
+        let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
+        if expression::has_plain(raw.as_bytes()) {
+            return;
+        }
+        let mut place = self.place();
+        let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name);
+        // A line that not all read as an option: `password: x`, or one that is indented.
+        let line = matches!(self.format, Format::Ini | Format::IniMysql)
+            .then(|| raw.split_once(['=', ':']))
+            .flatten()
+            .filter(|(name, _)| !has_key && signs::is_secret_name(name.trim()));
+        let is_item = !has_key && line.is_none();
+        let (key, raw) = match line {
+            Some((name, value)) => {
+                let name = name.trim();
+                match self.path.is_empty() {
+                    true => place.clear(),
+                    false => place.push('.'),
+                }
+                place.push_str(&without_secrets(name));
+                (Some(name), value)
+            }
+            None => (key, &*raw),
+        };
+        if is_secret_unread(raw, key, is_item) {
+            self.opaque.push((scalar.span.clone(), place));
         }
     }
 
@@ -397,17 +439,19 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a secret stands in a value of which only the spelling is known; `is_named` says whether its
-/// name is that of one, `has_name` whether it has a name.
-fn is_secret_unread(raw: &str, is_named: bool, has_name: bool) -> bool {
+/// Whether a secret stands in a value of which only the spelling is known; `key` is the name that tells, if
+/// there is one, and `is_item` says whether it has no name at all.
+fn is_secret_unread(raw: &str, key: Option<&str>, is_item: bool) -> bool {
     let unquoted = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
     // What may be a comment does not make a secret of a placeholder, or of nothing.
     let before = if raw.starts_with("# ") { "" } else { raw.split(" #").next().unwrap_or(raw) };
-    let text = unquoted(raw);
-    if [&text, &unquoted(before)].iter().any(|text| signs::is_placeholder(text)) {
+    let (text, before) = (unquoted(raw), unquoted(before));
+    if [&text, &before].into_iter().any(|text| signs::is_placeholder(text)) {
         return false;
     }
-    is_named || signs::looks_secret(&text) || !inside::pieces(&text, !has_name).is_empty()
+    key.is_some_and(|key| signs::is_secret(key, &before))
+        || signs::looks_secret(&text)
+        || !inside::pieces(&text, is_item).is_empty()
 }
 
 /// Whether its reader takes it out of base64.

@@ -5,7 +5,67 @@
 
 use std::ops::Range;
 
-/// Whether a value under this name is a secret.
+use crate::indirect::indirect;
+
+/// Whether a value is a secret by its name: some names are those of other things too, which the form of
+/// the value tells.
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
+    is_secret_name(name) && !is_named_otherwise(name, value.trim())
+}
+
+/// Whether a value under the name of a secret is something else: the path of a file with the secret in it,
+/// a switch, an amount, the name of an object of Kubernetes, or what the key to a secret is called.
+fn is_named_otherwise(name: &str, value: &str) -> bool {
+    if is_path(value) || SWITCHES.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        return true;
+    }
+    let words = words(name);
+    let Some((last, before)) = words.split_last() else { return false };
+    let follows = |list: &[&str]| before.last().is_some_and(|word| list.contains(&word.as_str()));
+    match last.as_str() {
+        "token" if is_number(value) => before.iter().any(|word| AMOUNTS.contains(&word.as_str())),
+        "secret" if follows(OBJECT_WORDS) => is_object_name(value),
+        "apikey" | "key" | "token" => {
+            let is_words = |b: u8| b.is_ascii_lowercase() || b"-_".contains(&b);
+            value.eq_ignore_ascii_case(last)
+                || (value.bytes().all(is_words) && is_secret_name(value))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is the path of a file, in one of the folders in which such files lie, or behind a
+/// variable. A key in base64 may begin with `/`, too.
+fn is_path(value: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/@%+:${}".contains(&b);
+    let behind_variable = || {
+        let rest = value.strip_prefix("%d").or_else(|| {
+            let name = value.strip_prefix('$')?;
+            let name = name.strip_prefix('{').unwrap_or(name);
+            let rest = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            (rest.len() < name.len()).then_some(rest.strip_prefix('}').unwrap_or(rest))
+        });
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    value.bytes().all(is_plain)
+        && (FOLDERS.iter().any(|folder| value.starts_with(folder)) || behind_variable())
+}
+
+fn is_number(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a value has the form of an object's name in Kubernetes (RFC 1123), and not that of a key.
+fn is_object_name(value: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && (word.len() < 16 || !word.bytes().any(|b| b.is_ascii_digit()))
+    };
+    value.split(['-', '.']).all(is_word)
+}
+
+/// Whether a value under this name may be a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     // Most names are none, and taking them apart is slow.
     if name.is_ascii() && !ends_like_secret(name) {
@@ -91,7 +151,8 @@ pub(crate) fn passwords_in_jdbc(url: &str) -> impl Iterator<Item = (&str, Range<
     })
 }
 
-/// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces.
+/// Whether a value only stands for a secret: nothing, a mask, or what another tool replaces or has
+/// encrypted.
 pub(crate) fn is_placeholder(value: &str) -> bool {
     let variable = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -103,10 +164,11 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
         || (value.starts_with('<') && value.ends_with('>'))
+        || indirect(value).is_some()
 }
 
 /// Whether a piece of a text is what it says, and nothing in it is replaced by another tool.
-pub(super) fn is_literal(value: &str) -> bool {
+pub(crate) fn is_literal(value: &str) -> bool {
     !is_placeholder(value) && !["${", "$(", "{{", "(("].iter().any(|open| value.contains(open))
 }
 
@@ -126,7 +188,7 @@ pub(crate) fn url_length(text: &[u8], ends: impl Fn(usize) -> bool) -> usize {
 }
 
 /// Where the password stands in a URL with one in its user information.
-pub(super) fn password_in_url(value: &str) -> Option<Range<usize>> {
+pub(crate) fn password_in_url(value: &str) -> Option<Range<usize>> {
     memchr::memchr(b':', value.as_bytes())?;
     let (scheme, rest) = value.split_at(memchr::memmem::find(value.as_bytes(), b"://")?);
     let rest = &rest["://".len()..];
@@ -166,6 +228,49 @@ const SECRET_WORDS: &[&str] = &[
     "secret",
     "secretkey",
     "token",
+];
+
+/// Values that are switches, and no value.
+const SWITCHES: &[&str] = &["false", "nil", "no", "none", "null", "off", "on", "true", "yes"];
+
+/// What makes the amount of something of a `token`.
+const AMOUNTS: &[&str] = &["count", "limit", "max", "maximum", "min", "minimum", "number", "per"];
+
+/// What makes a `secret` the name of an object in which one is kept; a client, an application or a token
+/// has a secret itself.
+const OBJECT_WORDS: &[&str] = &[
+    "ca",
+    "cert",
+    "certificate",
+    "credentials",
+    "existing",
+    "image",
+    "password",
+    "pull",
+    "ssl",
+    "tls",
+];
+
+/// How the paths of files with secrets in them begin.
+const FOLDERS: &[&str] = &[
+    "../",
+    "./",
+    "/dev/",
+    "/etc/",
+    "/home/",
+    "/mnt/",
+    "/opt/",
+    "/proc/",
+    "/root/",
+    "/run/",
+    "/secrets/",
+    "/srv/",
+    "/tmp/",
+    "/usr/",
+    "/var/",
+    "/vault/",
+    "file:/",
+    "~/",
 ];
 
 /// What makes a `key` a secret; there are too many others, such as primary and public ones.
@@ -311,6 +416,43 @@ mod tests {
             "compass",
         ] {
             assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_names_of_secrets_have_and_are_none() {
+        for (name, value) in [
+            ("existingSecret", "my-secret"),
+            ("imagePullSecret", "regcred"),
+            ("tlsSecret", "www.example.com-tls"),
+            ("passwordSecret", "db2"),
+            ("maxToken", "4096"),
+            ("auth_key", "key"),
+            ("secretKey", "db-password"),
+            ("db_password", "/run/secrets/db_password"),
+            ("ssl_key_password", "file:/etc/pw"),
+            ("api_key", "${CREDENTIALS_DIRECTORY}/api"),
+            ("api_key", "$D/api"),
+            ("api_key", "%d/api"),
+            ("auth_token", "none"),
+            ("use_password", "True"),
+        ] {
+            assert!(is_secret_name(name) && !is_secret(name, value), "{name} {value}");
+        }
+        for (name, value) in [
+            ("existingSecret", "Hunter2"),
+            ("existingSecret", "0123456789abcdef0"),
+            ("clientSecret", "my-secret"),
+            ("token_secret", "abc"),
+            ("accessToken", "4096"),
+            ("password", "password"),
+            ("secretKey", "/wJalrXUtnFEMI/K7MDENG/bPxRfiCY"),
+            ("password", "/run/secrets and more"),
+            ("password", "$D"),
+            ("db_password", "4096"),
+            ("secretKey", "key1"),
+        ] {
+            assert!(is_secret(name, value), "{name} {value}");
         }
     }
 

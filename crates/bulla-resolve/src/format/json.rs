@@ -17,13 +17,18 @@ use crate::secret::Draft;
 
 pub(super) struct Json;
 
+/// Whether what is no JSON at `at` is a comment.
+pub(super) fn is_comment(src: &[u8], at: usize) -> bool {
+    src.get(at) == Some(&b'/')
+}
+
 impl Syntax for Json {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let text = &utf8(src)?[bom..];
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
             let at = offset(text, error.line(), error.column());
-            let what = if text.as_bytes()[at..].starts_with(b"/") {
+            let what = if is_comment(text.as_bytes(), at) {
                 "a comment stands here, and JSON has none"
             } else {
                 "the file is no JSON here"

@@ -2,7 +2,7 @@
 //!
 //! A Secret is an object of kind `Secret` and version `v1`, wherever in a YAML or JSON file it stands:
 //! as a document, in a list, or inside of another object that carries it along. What stands in a
-//! `SecretList` needs no kind of its own.
+//! `SecretList` or `ConfigMapList` needs no kind of its own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,11 +83,14 @@ struct Object {
     binary: Vec<usize>,
     /// The numbers of the scalars in the `data` of its items that say no kind.
     unsaid: Vec<usize>,
+    /// The same of their `binaryData`.
+    unsaid_binary: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum Kind {
     ConfigMap,
+    ConfigMapList,
     Other,
     Secret,
     SecretList,
@@ -135,6 +138,7 @@ impl Secrets {
                     Name::Kind => {
                         object.kind = match text {
                             b"ConfigMap" => Kind::ConfigMap,
+                            b"ConfigMapList" => Kind::ConfigMapList,
                             b"Secret" => Kind::Secret,
                             b"SecretList" => Kind::SecretList,
                             _ => Kind::Other,
@@ -157,15 +161,20 @@ impl Secrets {
             match object.is {
                 Name::BinaryData => return around.binary.append(&mut object.binary),
                 Name::Data => return around.data.append(&mut object.data),
-                Name::Items => return around.unsaid.append(&mut object.unsaid),
+                Name::Items => {
+                    around.unsaid.append(&mut object.unsaid);
+                    return around.unsaid_binary.append(&mut object.unsaid_binary);
+                }
                 _ if around.is == Name::Items && object.kind == Kind::Unsaid => {
-                    return around.unsaid.append(&mut object.data);
+                    around.unsaid.append(&mut object.data);
+                    return around.unsaid_binary.append(&mut object.binary);
                 }
                 _ => {}
             }
         }
         let encoded = match object.kind {
             Kind::ConfigMap => &mut object.binary,
+            Kind::ConfigMapList => &mut object.unsaid_binary,
             Kind::Secret => &mut object.data,
             Kind::SecretList => &mut object.unsaid,
             Kind::Other | Kind::Unsaid => return,

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::adopt::signs::is_secret_name;
+use crate::indirect::{ANSIBLE_VAULT, Indirect, SOPS, indirect, is_bank_vaults};
 
 /// What looks like a reference of another tool, at its place in a text.
 pub(super) struct Hit {
@@ -32,7 +33,10 @@ pub(super) struct Foreign {
 pub(super) fn find(text: &str, variables: Option<&str>) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut at = 0;
-    while let Some(found) = text[at..].find(['{', 'o', 'r', 's', '$', '<', 'E', 'v']) {
+    if let Some(Indirect::Encrypted(why)) = indirect(text) {
+        return vec![Hit { span: 0..text.len(), what: Err(why) }];
+    }
+    while let Some(found) = text[at..].find(['{', 'o', 'r', 's', '$', '<', 'v']) {
         let start = at + found;
         let hit = hit(text, start, variables);
         at = match hit {
@@ -47,11 +51,15 @@ pub(super) fn find(text: &str, variables: Option<&str>) -> Vec<Hit> {
     hits
 }
 
-/// Where references of 1Password and vals begin in `text`, which somebody would find there as they are.
-/// With `sure`, only those of which it is clear where they end.
+/// Where references of 1Password, vals and consul-template begin in `text`, which somebody would find there
+/// as they are. With `sure`, only those of which it is clear where they end, and none of consul-template: a
+/// text may be a template for that.
 pub(super) fn places(text: &str, sure: bool) -> Vec<usize> {
     let is_one = |hit: &&Hit| {
         let hit_text = text[hit.span.clone()].trim_start_matches(['{', '-', ' ']);
+        if !sure && asks_vault(hit_text) {
+            return true;
+        }
         let path = [OP, "ref+", "secretref+"].into_iter().find_map(|it| hit_text.strip_prefix(it));
         path.is_some_and(|path| path.starts_with(|c: char| !c.is_whitespace()))
             && (hit.what.is_ok() || !sure)
@@ -94,12 +102,8 @@ fn hit(text: &str, at: usize, variables: Option<&str>) -> Option<(usize, Option<
     }
     let whole = at == 0;
     let left = [
-        (whole && rest.starts_with("ENC[AES256_GCM,"), SOPS),
         (whole && rest.starts_with("secrets+"), HELM_SECRETS),
-        (
-            whole && rest.starts_with("vault:") && rest.contains('/') && rest.contains('#'),
-            BANK_VAULTS,
-        ),
+        (whole && is_bank_vaults(rest), BANK_VAULTS),
     ];
     let (_, why) = left.into_iter().find(|(is_it, _)| *is_it)?;
     Some((text.len(), Some(Err(why))))
@@ -264,6 +268,12 @@ fn braces(text: &str) -> Option<(usize, What)> {
     None
 }
 
+/// Whether what stands in the braces of a template reads a secret of Vault by consul-template's function.
+fn asks_vault(inside: &str) -> bool {
+    let call = inside.strip_prefix("with ").unwrap_or(inside).trim_start_matches(['(', ' ']);
+    call.strip_prefix("secret ").is_some_and(|path| path.trim_start().starts_with(['"', '`']))
+}
+
 /// What stands in `{{ }}` at the beginning of `text`, without blanks around it, and how long all is.
 fn block(text: &str) -> Option<(&str, usize)> {
     let inside = text.strip_prefix("{{")?;
@@ -415,9 +425,6 @@ const MORE_KEYS: &str =
     "it is more than one key of one secret in one place; write a reference for each";
 const NO_END: &str = "nothing says where it ends in this text; write braces around it";
 const TRIMS: &str = "its `-` takes away white space around it";
-const SOPS: &str = "SOPS has encrypted it: decrypt the file with `sops`, and adopt what comes out";
-const ANSIBLE_VAULT: &str =
-    "ansible-vault has encrypted it: decrypt it with `ansible-vault`, and adopt what comes out";
 const HELM_SECRETS: &str =
     "helm-secrets reads it from a file: decrypt that, and adopt what comes out";
 const BANK_VAULTS: &str = "it is Bank-Vaults', which reads it when the container starts";

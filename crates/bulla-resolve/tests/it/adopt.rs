@@ -51,9 +51,11 @@ fn every_adoption_is_as_expected() {
         let place = |left: &Left| {
             let why = match left.why {
                 Stays::CannotCarry => "cannot carry",
+                Stays::Comment => "comment",
                 Stays::NoValue => "no value",
                 Stays::Spelling => "spelling",
                 Stays::Unclear => "unclear",
+                Stays::Url => "url",
                 _ => panic!("a reason that the cases do not know"),
             };
             format!("{}:{} {why}\n", left.problem.line, left.problem.column)

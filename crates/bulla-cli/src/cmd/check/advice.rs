@@ -41,6 +41,9 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
         Rule::CannotCarry => {
             "write the reference where the format carries every value, or take the filter out"
         }
+        Rule::CheckCommand => {
+            "standard error has what it said; it saw dummies such as `dummy1` in the place of values"
+        }
         Rule::DebugOn => "switch it off, and delete the traces",
         Rule::DuplicateOption | Rule::DuplicateSection => "leave one of them",
         Rule::EmptyTemplate => {
@@ -55,7 +58,7 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
             "write tenant-authority = https://accounts.google.com, secret, client-id and password"
         }
         Rule::LiteralSecret => {
-            "move it into the vault with `bulla adopt`, and what that cannot move with `bulla set`, writing {{ bulla://ENTRY/FIELD }} by hand; replace it at its source"
+            "move it into the vault with `bulla adopt`, or with `bulla set` and {{ bulla://ENTRY/FIELD }} in its place, in a URL {{ bulla://ENTRY/FIELD | url }}; replace it at its source"
         }
         Rule::Malformed => "mend the file, or say with --format what it is",
         Rule::MaskedValue => "write bulla://ENTRY/FIELD in the place of the mask",

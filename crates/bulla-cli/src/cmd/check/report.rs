@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::{Finding, Findings, Form, Level, advice};
 use crate::printer::escaped;
 
-/// The whole report; text for a terminal must not drive it.
-pub(super) fn write(form: Form, for_terminal: bool, all: &Findings) -> String {
+/// The whole report; text for a terminal, which is `width` columns wide, must not drive it.
+pub(super) fn write(form: Form, width: Option<usize>, all: &Findings) -> String {
     match form {
-        Form::Text if for_terminal => escaped(&text(all)),
-        Form::Text => text(all),
+        Form::Text if width.is_some() => escaped(&text(all, width)),
+        Form::Text => text(all, None),
         Form::Json => json_lines(all),
         Form::Sarif => document(&sarif(all)),
         Form::Gitlab => document(&gitlab(all)),
@@ -21,17 +21,64 @@ pub(super) fn write(form: Form, for_terminal: bool, all: &Findings) -> String {
     }
 }
 
-fn text(all: &Findings) -> String {
+/// A line for each finding, and behind all of them, once for each rule, what to write instead.
+fn text(all: &Findings, width: Option<usize>) -> String {
     let mut out = String::new();
+    let mut rules = Vec::new();
     for Finding { rule, level, place, what, instead } in &all.findings {
-        if let Some((file, line, column)) = place {
-            out += &format!("{}:{line}:{column}: ", one_line(file));
-        }
-        out += &format!("{}: {} [{}]\n", level.name(), one_line(what), rule.name());
-        for line in instead.lines() {
-            out += &format!("    {}\n", escaped(line));
+        let place = place.as_ref().map_or_else(String::new, |(file, line, column)| {
+            format!("{}:{line}:{column}: ", one_line(file))
+        });
+        let told = format!("{place}{}: {} [{}]", level.name(), one_line(what), rule.name());
+        out += &wrapped(&told, width);
+        if instead != advice::of_rule(*rule) {
+            for line in instead.lines() {
+                out += &format!("    {}\n", escaped(line));
+            }
+        } else if !instead.is_empty() && !rules.contains(rule) {
+            rules.push(*rule);
         }
     }
+    if !rules.is_empty() {
+        out.push('\n');
+    }
+    for rule in rules {
+        let advice = format!("[{}] {}", rule.name(), advice::of_rule(rule));
+        out += &wrapped(&advice, width);
+    }
+    out
+}
+
+/// A paragraph in lines of at most `width` columns, the further ones indented, as far as its words allow.
+/// What stands in braces is one word.
+fn wrapped(text: &str, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let (mut column, mut word) = (0, String::new());
+    for piece in text.split(' ') {
+        if !word.is_empty() {
+            word.push(' ');
+        }
+        word += piece;
+        if word.matches("{{").count() > word.matches("}}").count() {
+            continue;
+        }
+        let length = word.chars().count();
+        if column > 0 && width.is_some_and(|width| column + 1 + length > width) {
+            out += "\n   ";
+            column = 3;
+        }
+        if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out += &std::mem::take(&mut word);
+        column += length;
+    }
+    if !word.is_empty() {
+        out.push(' ');
+        out += &word;
+    }
+    out.push('\n');
     out
 }
 
@@ -256,6 +303,7 @@ mod tests {
         };
         Findings {
             files: ["a b.json", "./c.cfg", "clean.yaml"].map(str::to_owned).into(),
+            texts: 1,
             findings: vec![
                 finding(Rule::LiteralSecret, "a b.json", 3, "a stands here in clear"),
                 finding(Rule::LiteralSecret, "a b.json", 9, "b\u{1b}[2J\nstands here in clear"),
@@ -271,7 +319,7 @@ mod tests {
 
     #[test]
     fn text_tells_place_level_and_rule() {
-        let text = write(Form::Text, false, &all());
+        let text = write(Form::Text, None, &all());
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "a b.json:3:2: error: a stands here in clear [literal-secret]");
         assert_eq!(lines[1], "    write \"x\" & <y>");
@@ -281,6 +329,22 @@ mod tests {
         );
         assert_eq!(lines[4], "./c.cfg:1:2: warning: nothing in [x] turns TLS on [no-tls]");
         assert_eq!(lines[6], "note: none of these templates asks for x [unused-entry]");
+    }
+
+    #[test]
+    fn what_every_finding_of_a_rule_needs_is_told_once_and_in_whole_words() {
+        let mut all = all();
+        for finding in &mut all.findings {
+            finding.instead = advice::of_rule(finding.rule).to_owned();
+        }
+        let text = write(Form::Text, Some(60), &all);
+        let (findings, advice) = text.split_once("\n\n").unwrap();
+        assert!(findings.lines().all(|line| line.len() <= 60), "{text}");
+        assert!(advice.starts_with("[literal-secret] move it "), "{text}");
+        assert_eq!(advice.matches("[literal-secret]").count(), 1, "{text}");
+        assert!(advice.lines().all(|line| line.len() <= 60), "{text}");
+        let unwrapped = write(Form::Text, None, &all);
+        assert_eq!(text.replace("\n    ", " "), unwrapped);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::templates::Job;
 
 /// What is run before anything is replaced.
 #[derive(clap::Args)]
-pub(crate) struct CheckArgs {
+pub(crate) struct CheckCommands {
     /// Run this command first, and replace nothing if it fails; {} is a copy of each rendering in
     /// memory, {dir} the folder of all copies
     #[arg(long, value_name = "COMMAND", value_parser = command)]
@@ -41,7 +41,7 @@ pub(crate) struct CheckArgs {
     check_timeout: u64,
 }
 
-impl CheckArgs {
+impl CheckCommands {
     /// Whether there is anything to run, here or for one of the `jobs`, and it may be.
     pub(crate) fn are_given(&self, context: &Context, jobs: &[Job]) -> Result<bool, Failure> {
         if self.check_cmd.is_empty() && jobs.iter().all(|job| job.check.is_none()) {
@@ -54,33 +54,30 @@ impl CheckArgs {
         Ok(true)
     }
 
-    /// Runs all checks on the `renderings` of the `jobs`, which are shown to them under these relative
-    /// `names`.
+    /// Runs all checks on what they are to see, and hands each that fails to `failed`, which may end it.
     pub(crate) fn run(
         &self,
         context: &Context,
-        jobs: &[Job],
-        names: &[PathBuf],
-        renderings: &[Rendering],
-        secrets: &[Secret],
+        seen: &Seen<'_>,
+        failed: &mut dyn FnMut(Failed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let copies = Copies::make(context, names, renderings)?;
+        let copies = Copies::make(context, seen.names, seen.renderings)?;
         let signals = Signals::watch();
-        for (check, name) in self.runs(jobs, names) {
-            let failed = |fact: String| {
-                let of = if check.takes_one() {
-                    format!(" of {}", name.display())
-                } else {
-                    String::new()
-                };
-                let fact = format!("the check `{}`{of} {fact}", check.0[0]);
-                Failure::new(Exit::Failed, "check-failed", fact)
+        for (check, number) in self.runs(seen) {
+            let name = &seen.names[number];
+            let of =
+                if check.takes_one() { format!(" of {}", name.display()) } else { String::new() };
+            let fact = |what: String| format!("the check `{}`{of} {what}", check.0[0]);
+            let child = match check.start(&copies, name) {
+                Ok(child) => child,
+                Err(error) => {
+                    let what = format!("cannot be run: {}", crate::failure::io_fact(&error));
+                    failed(Failed { number, fact: fact(what), said: None })?;
+                    continue;
+                }
             };
-            let child = check.start(&copies, name).map_err(|error| {
-                failed(format!("cannot be run: {}", crate::failure::io_fact(&error)))
-            })?;
             let end = self.wait(child, &copies, &signals);
-            let fact = match end
+            let what = match end
                 .map_err(|error| Failure::file("wait for", Path::new(&check.0[0]), &error))?
             {
                 End::Exited(status) if status.success() => continue,
@@ -91,32 +88,26 @@ impl CheckArgs {
                     return Err(Failure::new(Exit::Interrupted, "interrupted", "interrupted"));
                 }
             };
-            let said = masked(&copies.said(), renderings, secrets);
-            let failure = failed(fact);
-            let failure = match said.trim() {
-                "" => failure,
-                said => failure.hint(last_lines(said)),
-            };
-            return Err(failure.hint("nothing was written"));
+            failed(Failed { number, fact: fact(what), said: Some(copies.said()) })?;
         }
         Ok(())
     }
 
-    /// Each check, and the name of the rendering that it looks at; none where it is for the folder.
-    fn runs<'c>(&'c self, jobs: &'c [Job], names: &'c [PathBuf]) -> Vec<(&'c Check, &'c Path)> {
+    /// Each check, and the number of the rendering that it looks at; where it is for the folder, of the first
+    /// that it is for.
+    fn runs<'c>(&'c self, seen: &Seen<'c>) -> Vec<(&'c Check, usize)> {
         let mut runs = Vec::new();
-        let mut add = |check: &'c Check, name: &'c Path| {
-            if check.takes_one() {
-                runs.push((check, name));
-            } else if !runs.iter().any(|(other, _)| *other == check) {
-                runs.push((check, Path::new("")));
+        let mut add = |check: &'c Check, number| {
+            let known = || runs.iter().any(|(other, _)| *other == check);
+            if check.takes_one() || seen.all && !known() {
+                runs.push((check, number));
             }
         };
         for check in &self.check_cmd {
-            names.iter().for_each(|name| add(check, name));
+            (0..seen.jobs.len()).for_each(|number| add(check, number));
         }
-        for (job, name) in jobs.iter().zip(names) {
-            job.check.iter().for_each(|check| add(check, name));
+        for (number, job) in seen.jobs.iter().enumerate() {
+            job.check.iter().for_each(|check| add(check, number));
         }
         runs
     }
@@ -149,6 +140,38 @@ impl CheckArgs {
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         let status = child.wait()?;
         Ok(cut.unwrap_or(End::Exited(status)))
+    }
+}
+
+/// What checks are to see.
+pub(crate) struct Seen<'a> {
+    pub(crate) jobs: &'a [&'a Job],
+    /// What the copies are called, relative to the folder that they lie in.
+    pub(crate) names: &'a [PathBuf],
+    pub(crate) renderings: &'a [Rendering],
+    /// Whether these are all; if not, nothing is run on the folder.
+    pub(crate) all: bool,
+}
+
+/// A check that failed.
+pub(crate) struct Failed {
+    /// The number of the rendering that it was for, or of the first if it was for the folder.
+    pub(crate) number: usize,
+    pub(crate) fact: String,
+    /// The end of what it printed; nothing if it could not be run at all.
+    said: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Failed {
+    /// Whether it could be run.
+    pub(crate) fn ran(&self) -> bool {
+        self.said.is_some()
+    }
+
+    /// The last lines of what it printed, if any, with every piece of these values masked.
+    pub(crate) fn said(&self, renderings: &[Rendering], secrets: &[Secret]) -> Option<String> {
+        let said = masked(self.said.as_ref()?, renderings, secrets);
+        Some(said.trim()).filter(|said| !said.is_empty()).map(last_lines)
     }
 }
 
