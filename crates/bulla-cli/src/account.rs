@@ -42,6 +42,10 @@ pub(crate) struct Registration {
     /// What is known of it. Of a provider that is named by its issuer, that is no more than the vault
     /// has, until it is [asked](Self::discover).
     pub(crate) provider: Provider,
+    /// What the provider is called: its name in the file of providers, or else its issuer's address.
+    pub(crate) provider_name: String,
+    /// When the entry was last changed, in seconds since 1970.
+    pub(crate) changed: u64,
     /// The client as the provider knows it.
     pub(crate) at: ClientAt,
     is_asked: bool,
@@ -54,11 +58,23 @@ pub(crate) const CLIENT: &str = "client";
 pub(crate) const USER: &str = "user";
 pub(crate) const GRANT_TYPE: &str = "grant-type";
 pub(crate) const CLIENT_CREDENTIALS: &str = "client-credentials";
+pub(crate) const SCOPE: &str = "scope";
 pub(crate) const SERVERS: [&str; 3] = ["imap", "pop3", "smtp"];
 /// The secret field of a client.
 pub(crate) const CLIENT_SECRET: &str = "client-secret";
 /// The secret field of a mailbox.
 pub(crate) const REFRESH_TOKEN: &str = "refresh-token";
+
+/// The entry of a mailbox that is to be made: an address, if it is not there yet.
+pub(crate) fn new_mailbox_name(snapshot: &Snapshot<'_>, text: &str) -> Result<EntryName, Failure> {
+    let name = mailbox_name(text)?;
+    let (user, host) = address_of(&name).split_once('@').unwrap_or_default();
+    if (user.is_empty() || host.is_empty()) && snapshot.find(&name)?.is_none() {
+        let fact = format!("`{text}` is no address of a mailbox");
+        return Err(Failure::usage(fact).hint("it is of the form support@example.com"));
+    }
+    Ok(name)
+}
 
 /// The entry that an address, or the name of an entry, means.
 pub(crate) fn mailbox_name(text: &str) -> Result<EntryName, Failure> {
@@ -121,7 +137,12 @@ impl Account {
         let grant_type = match text(entry, GRANT_TYPE).as_deref() {
             None => GrantType::RefreshToken,
             Some(CLIENT_CREDENTIALS) => {
-                GrantType::ClientCredentials(registration.app_scope(text(entry, "scope"))?)
+                let scope = registration.app_scope(text(entry, SCOPE));
+                GrantType::ClientCredentials(scope.map_err(|failure| {
+                    failure
+                        .about(name)
+                        .hint(format_args!("`bulla set {name} --public scope=...` says so"))
+                })?)
             }
             Some(_) => {
                 let fact = format!("`{name}` has a grant-type that bulla does not know");
@@ -143,6 +164,19 @@ impl Account {
             self.registration.discover(network)?;
         }
         Ok(())
+    }
+
+    /// The same failure with the names of this mailbox in its hints, so that they can be pasted.
+    pub(crate) fn named(&self, failure: impl Into<Failure>) -> Failure {
+        let mut failure = failure.into();
+        let name = self.name.as_str();
+        for hint in &mut failure.hints {
+            *hint = hint
+                .replace("ADDRESS", name.strip_prefix("mailbox/").unwrap_or(name))
+                .replace("MAILBOX", self.name.as_str())
+                .replace("CLIENT", self.registration.name.as_str());
+        }
+        failure
     }
 
     /// The account that tokens have to be of. At Microsoft and elsewhere one account may open
@@ -248,7 +282,7 @@ impl Registration {
         let secret = entry.field(&secret).map(|field| field.value.expose());
         let secret = secret.filter(|secret| !secret.is_empty());
         let secret = secret.map(bulla_oauth::Secret::copied_from);
-        let provider = provider(context, name, entry, &id)?;
+        let (provider_name, provider) = provider(context, name, entry, &id)?;
         let says = text(entry, "client-authentication");
         let authentication = match says.as_deref() {
             Some("basic") => Authentication::Basic,
@@ -259,7 +293,16 @@ impl Registration {
         let is_asked = !provider.token_endpoint.is_empty();
         let at = provider.issuer.as_deref().unwrap_or(&provider.token_endpoint);
         let at = ClientAt { provider: at.trim_end_matches('/').to_owned(), id: client.id.clone() };
-        Ok(Self { name: name.clone(), client, provider, at, is_asked, says_where: says.is_some() })
+        Ok(Self {
+            name: name.clone(),
+            client,
+            provider,
+            provider_name,
+            at,
+            changed: found.time,
+            is_asked,
+            says_where: says.is_some(),
+        })
     }
 
     /// Asks the issuer for what a provider that is named by it has. No state of the vault may be held
@@ -294,18 +337,18 @@ impl Registration {
         own.or_else(|| self.provider.app_scope.clone()).ok_or_else(|| {
             let fact = "nobody knows with which scope this client speaks for itself";
             Failure::new(Exit::Usage, "scope", fact)
-                .hint("`bulla set MAILBOX --public scope=...` says so")
         })
     }
 }
 
-/// The provider that a client is registered with: what its entry says, or what its form tells.
+/// The provider that a client is registered with, and what it is called: what the entry says, or what its
+/// form tells.
 fn provider(
     context: &Context,
     name: &EntryName,
     entry: &Entry,
     client_id: &str,
-) -> Result<Provider, Failure> {
+) -> Result<(String, Provider), Failure> {
     let token_uri = text(entry, "token-uri").unwrap_or_default();
     let told = text(entry, "provider");
     let told = match told.as_deref() {
@@ -324,18 +367,20 @@ fn provider(
         }
     };
     if told.starts_with("https://") {
-        return Ok(Provider { issuer: Some(told.to_owned()), ..Provider::default() });
+        let provider = Provider { issuer: Some(told.to_owned()), ..Provider::default() };
+        return Ok((told.to_owned(), provider));
     }
     let known = providers(context)?;
     let tenant = text(entry, "tenant").or_else(|| text(entry, "directory-id"));
-    known.get(told, tenant.as_deref()).ok_or_else(|| {
+    let found = known.get(told, tenant.as_deref()).ok_or_else(|| {
         let names: Vec<_> = known.names().collect();
         let fact = format!("`{name}` is registered with `{told}`, which bulla does not know");
         Failure::new(Exit::Usage, "which-provider", fact).hint(format_args!(
             "it knows {}, and any issuer by its https address",
             names.join(", ")
         ))
-    })
+    })?;
+    Ok((told.to_owned(), found))
 }
 
 /// The providers that are built in, and those of the user's own file.

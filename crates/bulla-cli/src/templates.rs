@@ -26,11 +26,13 @@ pub(crate) struct Job {
     pub(crate) owner: Option<Owner>,
     /// What its rendering has to pass before anything is replaced.
     pub(crate) check: Option<Check>,
+    /// Whether it was found in a folder, where an empty file may be meant.
+    pub(crate) found: bool,
 }
 
 impl Job {
     pub(crate) fn new(source: PathBuf, target: Option<PathBuf>, format: Option<Format>) -> Self {
-        Self { source, target, format, mode: None, owner: None, check: None }
+        Self { source, target, format, mode: None, owner: None, check: None, found: false }
     }
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn walk(
             Err(error) => failures.push(Failure::file("read", &source, &error)),
             Ok(sort) if sort.is_symlink() => failures.push(is_link(&source)),
             Ok(sort) if sort.is_dir() => walk(&source, target.as_deref(), format, jobs, failures),
-            Ok(_) => jobs.push(Job::new(source, target, format)),
+            Ok(_) => jobs.push(Job { found: true, ..Job::new(source, target, format) }),
         }
     }
 }
@@ -126,7 +128,9 @@ impl Matching<'_> {
                         self.below(&source, target.as_deref(), &next);
                     }
                 }
-                Ok(_) if matches => self.jobs.push(Job::new(source, target, None)),
+                Ok(_) if matches => {
+                    self.jobs.push(Job { found: true, ..Job::new(source, target, None) });
+                }
                 Ok(_) => {}
             }
         }

@@ -127,6 +127,7 @@ pub(crate) fn token(
     drop(snapshot);
     account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
-    let access = account.refresh(&grants, network).access(life)?;
+    let access = account.refresh(&grants, network).access(life);
+    let access = access.map_err(|error| account.named(error))?;
     Ok(Token { user: account.user, access })
 }

@@ -38,13 +38,13 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
     /// It is not the answer to this attempt: another page's doing, or an earlier attempt's.
-    #[error("it is not the answer to this request")]
+    #[error("what came back from the browser is not the answer to this request")]
     NotOurs,
     /// It names another issuer (RFC 9207): the answer is not from who was asked.
     #[error("the answer is another provider's")]
     OtherIssuer,
     /// It is neither an answer nor a code.
-    #[error("there is no code in it")]
+    #[error("what came back from the browser holds no code")]
     NoCode,
     /// The provider or the owner said no.
     #[error("{0}")]
@@ -158,29 +158,31 @@ impl Authorization {
         }
     }
 
-    /// The code in what somebody pasted: the whole address that the browser was sent to, or just the
-    /// code in it. A code alone comes without the state; that nobody else's is accepted is then the
-    /// verifier's doing (RFC 7636).
+    /// The code in what somebody pasted: the whole address that the browser was sent to, or just
+    /// `code=...` out of it. That comes without the state; that nobody else's is accepted is then the
+    /// verifier's doing (RFC 7636). A word alone is no code: a slip of the hand would be sent to the
+    /// provider.
     ///
     /// # Errors
     /// See [`CallbackError`].
     pub fn pasted(&self, text: &str) -> Result<Secret, CallbackError> {
         let text = text.trim();
-        let looks_like_a_query = ["code=", "error=", "state="].iter().any(|key| text.contains(key));
         if let Some((_, query)) = text.split_once('?') {
             return self.code(query.split('#').next().unwrap_or_default());
         }
-        if text.contains("://") {
-            return Err(CallbackError::NoCode);
-        }
-        if looks_like_a_query {
-            return self.code(text);
-        }
-        // Out of an address a code comes with its slashes encoded.
-        let as_query = Zeroizing::new(format!("c={}", text.replace('+', "%2B")));
-        let decoded = form_urlencoded::parse(as_query.as_bytes()).next();
-        match decoded {
-            Some((_, code)) if is_token(&code) => Ok(Secret::copied_from(code.as_bytes())),
+        match text.strip_prefix("code=") {
+            Some(code) if !code.contains('&') => {
+                // Out of an address a code comes with its slashes encoded.
+                let as_query = Zeroizing::new(format!("c={}", code.replace('+', "%2B")));
+                let decoded = form_urlencoded::parse(as_query.as_bytes()).next();
+                match decoded {
+                    Some((_, code)) if is_token(&code) => Ok(Secret::copied_from(code.as_bytes())),
+                    _ => Err(CallbackError::NoCode),
+                }
+            }
+            _ if ["code=", "error=", "state="].iter().any(|key| text.starts_with(key)) => {
+                self.code(text)
+            }
             _ => Err(CallbackError::NoCode),
         }
     }
@@ -310,15 +312,18 @@ mod tests {
             format!(" http://127.0.0.1:9/?state={state}&code=4%2F0A&scope=x#frag \n"),
             format!("?code=4%2F0A&state={state}"),
             format!("code=4%2F0A&state={state}"),
-            "4/0A".to_owned(),
-            "4%2F0A\n".to_owned(),
+            "code=4/0A".to_owned(),
+            "code=4%2F0A\n".to_owned(),
         ];
         for text in good {
             let code = attempt.pasted(&text);
             assert!(code.is_ok_and(|code| code.expose() == b"4/0A"), "{text}");
         }
         let bad = ["", "http://127.0.0.1:9/", "http://127.0.0.1:9/?code=x&state=other", "a b"];
-        for text in bad {
+        // `hello` was once sent to the provider.
+        for text in
+            bad.into_iter().chain(["hello", "4/0A", "code=", "code=a b", "code=x&state=other"])
+        {
             assert!(attempt.pasted(text).is_err(), "{text}");
         }
     }

@@ -92,6 +92,19 @@ impl DeviceCode {
         })
     }
 
+    /// The same code, waited for no longer than for so many seconds from now on.
+    #[must_use]
+    pub fn within(mut self, seconds: u64, clock: &dyn Clock) -> Self {
+        self.expires = self.expires.min(clock.now().saturating_add(seconds));
+        self
+    }
+
+    /// How many seconds it is waited for.
+    #[must_use]
+    pub fn left(&self, clock: &dyn Clock) -> u64 {
+        self.expires.saturating_sub(clock.now())
+    }
+
     /// Asks until somebody typed the code and consented, declined, or let it expire.
     ///
     /// # Errors
@@ -104,7 +117,7 @@ impl DeviceCode {
         clock: &dyn Clock,
     ) -> Result<Tokens, ExchangeError> {
         loop {
-            clock.sleep(Duration::from_secs(self.interval));
+            clock.sleep(Duration::from_secs(self.interval.min(self.left(clock))));
             if clock.now() >= self.expires {
                 let error = "expired_token".to_owned();
                 return Err(ExchangeError::Refused(Refusal { error, ..Refusal::default() }));
@@ -202,6 +215,27 @@ mod tests {
         assert_eq!(refusal.error, "expired_token");
         let denied = [CODE, Some(r#"{"error":"access_denied"}"#)];
         assert!(matches!(flow(&denied).0, Err(ExchangeError::Refused(_))));
+    }
+
+    /// `--timeout` was once ignored with `--device`.
+    #[test]
+    fn it_waits_no_longer_than_it_is_told_to() {
+        let provider = Provider {
+            device_authorization_endpoint: Some("https://as.example/device".to_owned()),
+            ..Provider::default()
+        };
+        let client =
+            Client { id: "me".to_owned(), secret: None, authentication: Default::default() };
+        let answers = Answers(RefCell::new([CODE, PENDING, PENDING].into()));
+        let (http, clock) = (answers, Time::default());
+        let code = DeviceCode::ask(&provider, &client, &[], &http, &clock).ok().unwrap();
+        assert_eq!(code.left(&clock), 600);
+        let code = code.within(12, &clock);
+        assert_eq!(code.left(&clock), 12);
+        let ended = code.wait(&client, "https://as.example/token", &http, &clock);
+        let Err(ExchangeError::Refused(refusal)) = ended else { panic!() };
+        assert_eq!(refusal.error, "expired_token");
+        assert_eq!(clock.1.into_inner(), [5, 5, 2]);
     }
 
     /// A code whose tokens are of no use was once asked for until it had expired, and then nobody was

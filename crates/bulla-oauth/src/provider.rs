@@ -62,12 +62,19 @@ impl Providers {
     /// Adds those of a file of the same form; one of the same name replaces the other.
     ///
     /// # Errors
-    /// If the file is no such file, with the parser's words.
+    /// If the file is no such file, in one line, with the parser's words.
     pub fn add(&mut self, file: &str) -> Result<(), String> {
-        let more: BTreeMap<String, Provider> =
-            toml::from_str(file).map_err(|error| error.to_string())?;
+        let more: BTreeMap<String, Provider> = toml::from_str(file).map_err(|error| {
+            let before = error.span().and_then(|span| file.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            format!("line {line}: {}", error.message().replace('\n', ", "))
+        })?;
         for (name, provider) in &more {
-            provider.check().map_err(|fault| format!("{name}: {fault}"))?;
+            if provider.token_endpoint.is_empty() {
+                return Err(format!("[{name}] has no token-endpoint"));
+            }
+            let fault = |field| format!("the {field} of [{name}] is not an https address");
+            provider.check().map_err(fault)?;
         }
         self.0.extend(more);
         Ok(())
@@ -259,8 +266,23 @@ mod tests {
         let mut all = Providers::built_in();
         all.add("[google]\ntoken-endpoint = 'https://example.com/t'\n").unwrap();
         assert_eq!(all.get("google", None).unwrap().token_endpoint, "https://example.com/t");
-        assert!(all.add("[x]\ntoken-endpoint = 'http://example.com'\n").is_err());
-        assert!(all.add("[x]\ntoken-end = 'https://example.com'\n").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_in_one_line() {
+        let mut all = Providers::built_in();
+        let mut wrong = |file| all.add(file).unwrap_err();
+        assert_eq!(
+            wrong("[x]\ntoken-endpoint = 'http://example.com'\n"),
+            "the token-endpoint of [x] is not an https address"
+        );
+        // That was once `google: token-endpoint`.
+        assert_eq!(wrong("[google]\nscopes = []\n"), "[google] has no token-endpoint");
+        // And these had line feeds in them, which were shown as `\n`.
+        for file in ["\n[x]\ntoken-end = 'https://example.com'\n", "\n\n[x\n"] {
+            let fault = wrong(file);
+            assert!(fault.starts_with("line 3: ") && !fault.contains('\n'), "{fault}");
+        }
     }
 
     #[test]

@@ -146,6 +146,8 @@ rules! {
     DuplicateOption = "duplicate-option", Template;
     /// A section that stands twice.
     DuplicateSection = "duplicate-section", Template;
+    /// A template that holds nothing, though it was named and not just found in a folder.
+    EmptyTemplate = "empty-template", Warning;
     /// A mailbox by EWS, which Exchange Online gives up on 2027-04-01.
     EwsRetired = "ews-retired", Warning;
     /// A value that its filter cannot encode.

@@ -125,14 +125,18 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     let run_checks = args.checks.are_given(context, &jobs)? && !allow.contains(&Rule::CheckCommand);
     let (checks, unread) = look_at(&jobs, |job, name, bytes| {
         let template = run_checks.then(|| (job, Template::parse(name, bytes.clone(), job.format)));
-        (name.to_owned(), Check::of(name, bytes, job.format), template)
+        let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
+        (name.to_owned(), is_blank, Check::of(name, bytes, job.format), template)
     });
     let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
     let is_whole = unread.is_empty() && all.failures.is_empty();
     all.failures.extend(unread);
     let mut uses = Vec::new();
     let mut templates = Vec::new();
-    for (name, check, template) in checks {
+    for (name, is_blank, check, template) in checks {
+        if is_blank {
+            all.findings.push(empty(&name));
+        }
         templates.extend(template);
         all.texts += usize::from(check.is_text);
         all.findings.extend(check.findings.into_iter().map(Finding::from));
@@ -152,6 +156,17 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     }
     context.printer.data(report::write(form, context.printer.width(), &all).as_bytes())?;
     done(context, all)
+}
+
+/// A template that was named and holds nothing: most likely what was to fill it failed.
+fn empty(name: &str) -> Finding {
+    Finding {
+        rule: Rule::EmptyTemplate,
+        level: Level::Warning,
+        place: Some((name.to_owned(), 1, 1)),
+        what: "the template is empty".to_owned(),
+        instead: advice::of_rule(Rule::EmptyTemplate).to_owned(),
+    }
 }
 
 /// Runs the commands that check renderings on such with dummies in the place of values.

@@ -3,14 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use bulla_oauth::{GrantType, Protocol, Server};
-use bulla_resolve::Reference;
+use bulla_resolve::{Reference, Secret, Target};
 use bulla_vault::{EntryName, Kind, Snapshot};
 use clap::{Subcommand, ValueEnum};
 
 use super::Done;
-use crate::account::{Account, CLIENT_SECRET, REFRESH_TOKEN, mailbox_name, of_kind, text};
+use super::render::{Waiting, several};
+use crate::account::{
+    Account, CLIENT_SECRET, REFRESH_TOKEN, Registration, mailbox_name, of_kind, text,
+};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -18,7 +24,7 @@ use crate::session::with_vault;
 /// What to do for Genesys E-mail Server.
 #[derive(Subcommand)]
 pub(crate) enum GenesysCommand {
-    /// Print option sections for mailboxes, with references and without a secret
+    /// Write option sections for mailboxes, with references and without a secret
     Template(TemplateArgs),
 }
 
@@ -35,6 +41,9 @@ pub(crate) struct TemplateArgs {
     /// The address that sends mail [default: the first one]
     #[arg(long, value_name = "ADDRESS")]
     sender: Option<String>,
+    /// Write it to this file, all or nothing, instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// The forms in which Genesys takes options.
@@ -76,15 +85,27 @@ pub(crate) fn run(context: &Context, command: GenesysCommand) -> Done {
                 names.len()
             ));
         }
-        let Some(first) = names.first() else {
+        if names.is_empty() {
             let fact = "there is no mailbox in the vault";
             return Err(Failure::new(Exit::Missing, "no-mailbox", fact)
                 .hint("`bulla mailbox authorize ADDRESS --client ENTRY` makes one"));
-        };
+        }
         let mut sections =
             Sections { context, snapshot: &snapshot, all: Vec::new(), used: BTreeSet::new() };
+        let mut unfit = Vec::new();
+        let mut first = None;
         for name in &names {
-            sections.inbound(name, args.fetch)?;
+            match sections.inbound(name, args.fetch) {
+                Ok(()) => first = first.or(Some(name)),
+                Err(failure) => unfit.push(failure),
+            }
+        }
+        // Who is named is wanted. Of all there are, those are taken that Genesys can use.
+        let Some(first) = first.filter(|_| chosen.is_empty() || unfit.is_empty()) else {
+            return Err(several(context, unfit));
+        };
+        for failure in unfit {
+            context.printer.warn(format_args!("left out: {}", failure.fact));
         }
         sections.outbound(sender.as_ref().unwrap_or(first))?;
         Ok(sections.all)
@@ -93,8 +114,22 @@ pub(crate) fn run(context: &Context, command: GenesysCommand) -> Done {
         Form::Ini => ini(&sections),
         Form::Xml => xml(&sections),
     };
-    context.printer.data(text.as_bytes())?;
+    match &args.output {
+        None => context.printer.data(text.as_bytes())?,
+        Some(path) => write(context, path, &text)?,
+    }
     Ok(Exit::Done)
+}
+
+/// Writes it as renderings are written. A shell would empty the file before anything is known to be right.
+fn write(context: &Context, path: &Path, text: &str) -> Result<(), Failure> {
+    let contents = Secret::copied_from(text.as_bytes());
+    // There is no secret in it, so who could read it before may read it.
+    let mode = fs::metadata(path).ok().map(|there| there.mode() & 0o666);
+    let target = Target { path, contents: &contents, mode, owner: None };
+    Waiting::prepare(context, &[target], &[])?.commit(context)?;
+    context.printer.note(format_args!("{} is written, without a secret in it", path.display()));
+    Ok(())
 }
 
 struct Sections<'a> {
@@ -111,29 +146,48 @@ enum Authority {
     Microsoft,
 }
 
+impl Authority {
+    /// By what the client's provider is called: what is known of Google and Microsoft, their issuers too, can
+    /// be replaced in the user's file of providers.
+    fn of(registration: &Registration) -> Option<Self> {
+        match registration.provider_name.as_str() {
+            "google" => Some(Self::Google),
+            "microsoft" => Some(Self::Microsoft),
+            issuer if issuer.starts_with(GOOGLE) => Some(Self::Google),
+            issuer if issuer.starts_with(MICROSOFT) => Some(Self::Microsoft),
+            _ => None,
+        }
+    }
+}
+
+/// What Genesys calls them.
+const GOOGLE: &str = "https://accounts.google.com";
+const MICROSOFT: &str = "https://login.microsoftonline.com";
+
 impl Sections<'_> {
     fn account(&self, name: &EntryName) -> Result<(Account, Authority), Failure> {
         let account = Account::find(self.context, self.snapshot, name)?;
-        let issuer = account.registration.provider.issuer.as_deref().unwrap_or_default();
         let by_itself = matches!(account.grant_type, GrantType::ClientCredentials(_));
-        let fault = if issuer.starts_with("https://accounts.google.com") {
-            if !by_itself {
-                return Ok((account, Authority::Google));
+        let unfit = |fault| Failure::new(Exit::Usage, "genesys", fault).about(name);
+        match Authority::of(&account.registration) {
+            Some(Authority::Google) if by_itself => {
+                Err(unfit("Genesys has no client credentials for Google"))
             }
-            "Genesys has no client credentials for Google"
-        } else if issuer.starts_with("https://login.microsoftonline.com") {
-            if by_itself {
-                return Ok((account, Authority::Microsoft));
+            Some(Authority::Microsoft) if !by_itself => {
+                Err(unfit("Genesys takes no refresh tokens of Microsoft").hint(format_args!(
+                    "`bulla mailbox add {} --client {} --app-only` is what Genesys can use",
+                    account.address, account.registration.name
+                )))
             }
-            "Genesys takes no refresh tokens of Microsoft"
-        } else {
-            "Genesys speaks with Google and Microsoft only"
-        };
-        Err(Failure::new(Exit::Usage, "genesys", fault).about(name).hint(
-            "for Microsoft, `bulla mailbox add ADDRESS --client ENTRY --app-only` is what Genesys can use",
-        ))
+            Some(authority) => Ok((account, authority)),
+            None => Err(unfit("Genesys speaks with Google and Microsoft only").hint(format_args!(
+                "it is registered with {}; where that is one of them, `bulla set {} --public provider=google` (or microsoft) says so",
+                account.registration.provider_name, account.registration.name
+            ))),
+        }
     }
 
+    /// Adds what fetches the mail of a mailbox, or nothing.
     fn inbound(&mut self, name: &EntryName, fetch: Fetch) -> Result<(), Failure> {
         let (account, authority) = self.account(name)?;
         let (protocol, kind) = match fetch {
@@ -185,7 +239,9 @@ impl Sections<'_> {
         found.cloned().ok_or_else(|| {
             let fact =
                 format!("nobody knows the {} server of {}", protocol.name(), account.address);
+            let (name, field) = (&account.name, protocol.name().to_lowercase());
             Failure::new(Exit::Usage, "no-server", fact)
+                .hint(format_args!("`bulla set {name} --public {field}={field}s://HOST` says it"))
         })
     }
 
@@ -202,7 +258,7 @@ impl Sections<'_> {
             Authority::Google => {
                 put("password", reference(&account.name, REFRESH_TOKEN)?);
                 put("secret", secret_name(client));
-                put("tenant-authority", "https://accounts.google.com".to_owned());
+                put("tenant-authority", GOOGLE.to_owned());
             }
             Authority::Microsoft => {
                 put("password", reference(client, CLIENT_SECRET)?);
@@ -217,6 +273,7 @@ impl Sections<'_> {
                         "missing-field",
                         format!("`{client}` has no tenant"),
                     )
+                    .about(&account.name)
                     .hint(format_args!(
                         "`bulla set {client} --public tenant=...` is the directory (tenant) ID"
                     ))
@@ -224,7 +281,7 @@ impl Sections<'_> {
                 put("directory-id", directory);
                 put("grant-type", "client_credentials".to_owned());
                 put("scope", "https://outlook.office.com/.default".to_owned());
-                put("tenant-authority", "https://login.microsoftonline.com".to_owned());
+                put("tenant-authority", MICROSOFT.to_owned());
             }
         }
         Ok(())

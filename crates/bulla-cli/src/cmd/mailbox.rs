@@ -88,7 +88,15 @@ fn opens(
             MailError::Refused(_) => details.and_then(|details| local_reason(account, details)),
             _ => None,
         };
-        fault.unwrap_or_else(|| error.into()).about(server)
+        let failure = fault.unwrap_or_else(|| error.into()).about(server);
+        let field = protocol.name().to_lowercase();
+        match failure.code {
+            "server-unreachable" | "no-mail-server" => failure.hint(format_args!(
+                "if it is another server, `bulla set {} --public {field}={server}` with that one's name says so",
+                account.name
+            )),
+            _ => failure,
+        }
     })
 }
 

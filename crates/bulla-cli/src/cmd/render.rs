@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use super::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::files::read_at_most;
+use crate::files::{open_regular, read_at_most};
 use crate::manifest::{Config, Plan};
 use crate::printer::counted;
 use crate::session::with_vault;
@@ -174,6 +175,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         .unwrap_or_else(|failure| Err(vec![failure])),
     }
     .map_err(|failures| several(context, failures))?;
+    for (job, rendering) in jobs.iter().zip(&renderings) {
+        empties_nothing(job, rendering)?;
+    }
     if checks {
         let jobs: Vec<_> = jobs.iter().collect();
         let names = check_names(&jobs, into.as_deref())?;
@@ -205,6 +209,25 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
         counted(values as u64, "value", "values")
     ));
     Ok(Exit::Done)
+}
+
+/// Refuses to replace a file by nothing. An empty template is most likely one that could not be made, and
+/// the file one that is in use.
+fn empties_nothing(job: &Job, rendering: &Rendering) -> Result<(), Failure> {
+    let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
+    let Some(target) = job.target.as_ref().filter(|_| is_blank(rendering.contents.expose())) else {
+        return Ok(());
+    };
+    // What cannot be read is told when it is written.
+    let there = open_regular(target).ok().flatten().map(|file| BufReader::new(file).bytes());
+    if !there.is_some_and(|mut there| there.any(|byte| byte.is_ok_and(|b| !is_blank(&[b])))) {
+        return Ok(());
+    }
+    let (source, target) = (shown(&job.source), target.display());
+    let fact = format!("{source} is empty, and {target} is not: it would be emptied");
+    Err(Failure::new(Exit::Conflict, "empty-template", fact).hint(format_args!(
+        "nothing was written; make the template again, or remove {target} first if that is meant"
+    )))
 }
 
 /// Renders with values from the vault, which is opened only if there is something to ask it.

@@ -20,13 +20,15 @@ impl From<RefreshError<Self>> for Failure {
             }
             RefreshError::NeverAuthorized => of(Exit::NeedsPerson, "never-authorized")
                 .hint("`bulla mailbox authorize ADDRESS` asks its owner to consent"),
+            RefreshError::Revoked => of(Exit::NeedsPerson, "revoked")
+                .hint(AUTHORIZE)
+                .hint("if nobody needs it any more, `bulla rm MAILBOX` takes it out of the vault"),
             RefreshError::OtherClient(_) => of(Exit::NeedsPerson, "other-client")
                 .hint("nothing was sent; `bulla set MAILBOX --public client=ENTRY` goes back to its client")
                 .hint(AUTHORIZE),
             RefreshError::OtherAccount(_) => of(Exit::NeedsPerson, "other-account")
                 .hint(AUTHORIZE)
                 .hint("if that account may open the mailbox, `bulla set MAILBOX --public user=ACCOUNT` says so"),
-            RefreshError::Revoked => of(Exit::NeedsPerson, "revoked").hint(AUTHORIZE),
             RefreshError::NeedsPerson { refusal, cut_off } => {
                 let failure = of(Exit::NeedsPerson, "needs-person");
                 let failure = match cut_off {
@@ -87,11 +89,14 @@ impl From<ExchangeError> for Failure {
 }
 
 fn of_refusal(refusal: &Refusal) -> Failure {
+    if refusal.error == "expired_token" {
+        return Failure::new(Exit::NeedsPerson, "no-answer", "nobody typed the code in time")
+            .hint("nothing was changed; begin again, and --timeout TIME waits for longer if the code lives on");
+    }
     let hint = match (refusal.error.as_str(), refusal.remedy()) {
         ("access_denied", _) => {
             "nothing was changed; the owner declined, or an administrator has to allow the application"
         }
-        ("expired_token", _) => "nothing was changed; nobody typed the code in time",
         ("redirect_uri_mismatch", _) => "the client has to be one for desktop applications",
         (_, Remedy::Client) => client_hint(refusal),
         _ => "nothing was changed; begin again",

@@ -46,6 +46,9 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
         }
         Rule::DebugOn => "switch it off, and delete the traces",
         Rule::DuplicateOption | Rule::DuplicateSection => "leave one of them",
+        Rule::EmptyTemplate => {
+            "make it again: what was to fill it may have failed; `--allow empty-template` if it is meant"
+        }
         Rule::EwsRetired => "write type = GRAPH, with permissions of Graph for the application",
         Rule::FilterFailed => "take the filter out, or store a value that it takes",
         Rule::ForeignReference => {

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use bulla_oauth::{Grant, Protocol};
+use bulla_oauth::{Grant, Protocol, Server};
 use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, State, Vault};
 
 use super::{NetworkArgs, opens};
 use crate::account::{
-    Account, CLIENT, CLIENT_CREDENTIALS, GRANT_TYPE, Registration, USER, VaultGrants, grant,
-    mailbox_name, put, servers, text,
+    Account, CLIENT, CLIENT_CREDENTIALS, GRANT_TYPE, Registration, SCOPE, USER, VaultGrants, grant,
+    new_mailbox_name, put, servers, text,
 };
 use crate::args::NoSecrets;
 use crate::cmd::Done;
@@ -35,6 +35,9 @@ pub(crate) struct AddArgs {
     /// The client opens the mailbox by itself (client credentials); there is no refresh token
     #[arg(long, conflicts_with = "from_file")]
     app_only: bool,
+    /// The scope with which the client speaks for itself, where the provider is not one that bulla knows
+    #[arg(long, value_name = "SCOPE", requires = "app_only")]
+    scope: Option<String>,
     #[command(flatten)]
     mailbox: MailboxArgs,
     /// Store it without having tried it
@@ -62,6 +65,22 @@ pub(crate) struct MailboxArgs {
 }
 
 impl MailboxArgs {
+    /// Tells a server that is none before anything is asked or done.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for (option, given) in [("imap", &self.imap), ("pop3", &self.pop3), ("smtp", &self.smtp)] {
+            let Some(text) = given else { continue };
+            let server = text.parse::<Server>().ok();
+            if server.is_none_or(|server| !server.protocol.name().eq_ignore_ascii_case(option)) {
+                let name = option.to_uppercase();
+                let fact = format!("--{option} names no {name} server");
+                return Err(Failure::usage(fact).hint(format_args!(
+                    "--{option} {option}s://HOST:PORT begins with TLS, --{option} {option}://HOST:PORT turns to it by STARTTLS"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The public fields that these make, with the client.
     pub(crate) fn fields(&self, client: &Registration) -> Vec<(&'static str, String)> {
         let given =
@@ -76,11 +95,19 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         return Err(Failure::usage("a token is never given as an argument")
             .hint("pipe it in, give --from-file, or answer the prompt; what was typed is in the shell's history now: revoke it"));
     }
-    let name = mailbox_name(&args.address)?;
+    args.mailbox.check()?;
     let network = args.network.network();
     with_vault(context, |vault| {
+        let name = new_mailbox_name(&vault.read()?, &args.address)?;
         let client = client(vault, &name, args.client.as_deref())?;
         let client = Registration::find(context, &vault.read()?, &client)?;
+        if args.app_only {
+            let there = vault.read()?.find(&name)?;
+            let there = there.as_ref().and_then(|version| text(version.live()?, SCOPE));
+            client.app_scope(args.scope.clone().or(there)).map_err(|failure| {
+                failure.hint("--scope SCOPE says so; the provider's documentation has it, often with `.default` at its end")
+            })?;
+        }
         let refresh = match args.app_only {
             true => None,
             false => {
@@ -92,6 +119,7 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         let mut fields = args.mailbox.fields(&client);
         if args.app_only {
             fields.push((GRANT_TYPE, CLIENT_CREDENTIALS.to_owned()));
+            fields.extend(args.scope.clone().map(|scope| (SCOPE, scope)));
         }
         // What is given wrong is told before anything is written.
         let given = |field: &str| {
@@ -128,10 +156,13 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         let mut account = Account::find(context, &vault.read()?, &name)?;
         let grants = VaultGrants { context, vault, name: &name };
         account.reach(&network)?;
-        let kept = |failure: Failure| {
-            failure.about(&account.address).hint("the token is in the vault as it was given")
+        let in_vault = match args.app_only {
+            true => "the mailbox is in the vault all the same",
+            false => "the token is in the vault as it was given",
         };
-        let access = account.refresh(&grants, &network).probe().map_err(|e| kept(e.into()))?;
+        let kept = |failure: Failure| failure.about(&account.address).hint(in_vault);
+        let access = account.refresh(&grants, &network).probe();
+        let access = access.map_err(|error| kept(account.named(error)))?;
         let grant: Grant = bulla_oauth::Grants::load(&grants)?;
         if account.servers.iter().any(|server| server.protocol == Protocol::Imap) {
             let details = grant.life.details();

@@ -5,17 +5,18 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use bulla_oauth::{
-    Authorization, Browser, DeviceCode, Grant, Loopback, Protocol, Secret, TokenEndpoint, Tokens,
+    Authorization, Browser, DeviceCode, Grant, Life, Loopback, Protocol, Secret, TokenEndpoint,
+    Tokens,
 };
 use bulla_vault::{Entry, EntryName, Kind, State, Vault};
 use serde_json::json;
 
 use super::add::{MailboxArgs, client, set_public};
-use super::token::life;
+use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
-    Account, CLIENT, Network, Registration, WallClock, address_of, grant, mailbox_name, persist,
-    put, refresh_token, servers, state, text,
+    Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
+    new_mailbox_name, persist, put, refresh_token, servers, state, text,
 };
 use crate::cmd::Done;
 use crate::context::Context;
@@ -46,25 +47,33 @@ pub(crate) struct AuthorizeArgs {
     no_verify: bool,
     #[command(flatten)]
     mailbox: MailboxArgs,
-    /// How long to wait for the browser
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = life)]
-    timeout: u64,
+    /// How long to wait for the browser, or with --device for the code to be typed [default: 10m, or as
+    /// long as the code lives]
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    timeout: Option<u64>,
     #[command(flatten)]
     network: NetworkArgs,
 }
 
+/// How long to wait for a browser, in seconds, if nobody says.
+const PATIENCE: u64 = 600;
+/// How often a person may paste something else.
+const TRIES: u32 = 5;
 /// The port in the redirect URI where nobody listens.
 const ANY_PORT: u16 = 8080;
 /// The longest address that is read. Browsers and servers take a few kilobytes.
 const MOST_PASTED: u64 = 64 << 10;
 
 pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
+    args.mailbox.check()?;
     let network = args.network.network();
     with_vault(context, |vault| {
         let names = match args.all_missing {
             true => missing(vault)?,
             false => {
-                args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?
+                let snapshot = vault.read()?;
+                let name = |text: &String| new_mailbox_name(&snapshot, text);
+                args.addresses.iter().map(name).collect::<Result<_, _>>()?
             }
         };
         if names.is_empty() {
@@ -86,20 +95,21 @@ pub(crate) fn run(context: &Context, args: &AuthorizeArgs) -> Done {
     })
 }
 
-/// The mailboxes whose grant is missing or does not work any more.
+/// The mailboxes whose grant is missing or does not work any more. What a person revoked is to stay so.
 fn missing(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
     let mut names = Vec::new();
     vault.read()?.each::<Failure>(&mut |version| {
         if let Some(entry) = version.live()
             && entry.kind() == Kind::Mailbox
-            && text(entry, crate::account::GRANT_TYPE).is_none()
+            && text(entry, GRANT_TYPE).is_none()
         {
             let grant = grant(&version.name, entry)?;
-            let dead = matches!(
-                grant.life,
-                bulla_oauth::Life::NeedsPerson { .. } | bulla_oauth::Life::Revoked { .. }
-            );
-            if dead || grant.refresh.is_none() {
+            let missing = match grant.life {
+                Life::NeedsPerson { .. } => true,
+                Life::Revoked { .. } => false,
+                _ => grant.refresh.is_none(),
+            };
+            if missing {
                 names.push(version.name);
             }
         }
@@ -125,7 +135,8 @@ fn one(
     }
     account.registration.discover(network)?;
     network.ready()?;
-    let (tokens, browser) = consent(context, args, &account, network)?;
+    let (tokens, browser) =
+        consent(context, args, &account, network).map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
     if let Some(browser) = browser {
         match &done {
@@ -162,6 +173,14 @@ fn account(
         let fact = format!("`{name}` is a {}", entry.kind().as_str());
         return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
     }
+    if there.is_some_and(|entry| text(entry, GRANT_TYPE).is_some()) {
+        let fact = "the client opens this mailbox by itself, so there is nobody to consent";
+        return Err(Failure::new(Exit::Conflict, "app-only", fact)
+            .hint(format_args!("`bulla mailbox verify {}` tries it", address_of(name)))
+            .hint(format_args!(
+                "`bulla set {name} --remove {GRANT_TYPE}` makes it one whose owner consents"
+            )));
+    }
     if args.client.is_none() && there.is_some_and(|entry| text(entry, CLIENT).is_none()) {
         return Account::find(context, &snapshot, name);
     }
@@ -193,11 +212,22 @@ fn consent(
     let Registration { client, provider, .. } = &account.registration;
     let scopes = scopes(account);
     if args.device {
+        if provider.device_authorization_endpoint.is_none() {
+            let fact = "the provider has no codes to type that are good for mail";
+            return Err(Failure::new(Exit::Usage, "no-device", fact)
+                .hint("--paste does it with a browser on any machine"));
+        }
         let code = DeviceCode::ask(provider, client, &scopes, network, &WallClock)?;
+        let code = match args.timeout {
+            Some(seconds) => code.within(seconds, &WallClock),
+            None => code,
+        };
         let uri = code.complete_uri.as_ref().unwrap_or(&code.verification_uri);
         context.printer.instruct(format_args!(
-            "On any machine, open {uri}\nsign in as {} and enter the code {}",
-            account.address, code.user_code
+            "On any machine, open {uri}\nsign in as {} and enter the code {}\nThis waits {} for it.",
+            account.address,
+            code.user_code,
+            lasting(code.left(&WallClock))
         ));
         let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
         return Ok((tokens, None));
@@ -218,10 +248,16 @@ fn consent(
         attempt.url()
     ));
     let Some(loopback) = loopback.filter(|_| !args.paste) else {
-        let code = attempt.pasted(&pasted(context)?)?;
+        let code = code_pasted(context, &attempt)?;
         return Ok((exchange(attempt, &code)?, None));
     };
-    let (code, browser) = loopback.wait(&attempt, Duration::from_secs(args.timeout))?;
+    let patience = args.timeout.unwrap_or(PATIENCE);
+    context.printer.instruct(format_args!(
+        "This waits {} for the browser to come back. If it runs on another machine, it cannot: end this \
+         with Ctrl-C, and begin again with --paste.",
+        lasting(patience)
+    ));
+    let (code, browser) = loopback.wait(&attempt, Duration::from_secs(patience))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
         Ok(tokens) => Ok((tokens, Some(browser))),
@@ -247,9 +283,31 @@ fn scopes(account: &Account) -> Vec<String> {
     identity.chain(account.registration.provider.scopes.iter().cloned()).collect()
 }
 
+/// The code in what a person or a pipe gives. A person who gave something else is asked again.
+fn code_pasted(context: &Context, attempt: &Authorization) -> Result<Secret, Failure> {
+    let person = tty::is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin());
+    for tries in 1.. {
+        match attempt.pasted(&pasted(context, person)?).map_err(Failure::from) {
+            Err(failure) if person && tries < TRIES && is_slip(&failure) => {
+                context.printer.warn(&failure.fact);
+                for hint in &failure.hints {
+                    context.printer.instruct(hint);
+                }
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the loop ends by itself")
+}
+
+/// Whether something else was pasted than the answer.
+fn is_slip(failure: &Failure) -> bool {
+    ["not-the-answer", "no-code"].contains(&failure.code)
+}
+
 /// The address that the browser ended at, from a person or a pipe. It holds a code that works once.
-fn pasted(context: &Context) -> Result<String, Failure> {
-    let text = if tty::is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
+    let text = if person {
         context.printer.instruct(
             "When the browser cannot open a page at 127.0.0.1 or localhost, that is the right one.",
         );
@@ -257,7 +315,7 @@ fn pasted(context: &Context) -> Result<String, Failure> {
     } else {
         line_of(std::io::stdin().lock())?
     };
-    if text.trim().is_empty() {
+    if text.trim().is_empty() && !person {
         return Err(Failure::new(Exit::Usage, "no-input", "no address was pasted"));
     }
     Ok(text)

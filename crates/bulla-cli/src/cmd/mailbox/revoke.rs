@@ -1,6 +1,7 @@
 //! `bulla mailbox revoke`: withdraws a grant at the provider.
 
 use bulla_oauth::{Grant, Grants, Life, RefreshError, Revoked, revoke};
+use bulla_vault::{EntryName, Snapshot};
 use serde_json::json;
 
 use super::NetworkArgs;
@@ -9,6 +10,7 @@ use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
+use crate::source::names;
 use crate::{prompt, tty};
 
 #[derive(clap::Args)]
@@ -26,7 +28,12 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
     let name = mailbox_name(&args.address)?;
     let network = args.network.network();
     with_vault(context, |vault| {
-        let mut account = Account::find(context, &vault.read()?, &name)?;
+        let snapshot = vault.read()?;
+        if snapshot.find(&name)?.is_none() {
+            return Err(nothing_like_it(&snapshot, &name));
+        }
+        let mut account = Account::find(context, &snapshot, &name)?;
+        drop(snapshot);
         account.registration.discover(&network)?;
         let provider = &account.registration.provider;
         let Some(endpoint) = &provider.revocation_endpoint else {
@@ -71,10 +78,10 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
         if let Some(other) = grant.origin.client.clone()
             && !grant.is_of(&account.registration.at)
         {
-            return Err(RefreshError::OtherClient(other).into());
+            return Err(account.named(RefreshError::OtherClient(other)));
         }
         let revoked = revoke(refresh, &account.registration.client, endpoint, &network)
-            .map_err(|error| Failure::from(error).about(&account.address))?;
+            .map_err(|error| account.named(error).about(&account.address))?;
         let after = Grant {
             refresh: Some(refresh.duplicate()),
             origin: grant.origin.clone(),
@@ -94,4 +101,16 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
         }
         Ok(Exit::Done)
     })
+}
+
+/// There is no such mailbox. What cannot be undone is not offered for another one, unless its name is
+/// the same but for one slip.
+fn nothing_like_it(snapshot: &Snapshot<'_>, name: &EntryName) -> Failure {
+    let fact = format!("there is no entry `{name}`");
+    let failure = Failure::new(Exit::Missing, "missing", fact);
+    let mut names = names(snapshot).into_iter();
+    match names.find(|near| strsim::osa_distance(near, name.as_str()) == 1) {
+        Some(near) => failure.hint(format_args!("is it `{near}`?")),
+        None => failure.hint("`bulla mailbox status` lists the mailboxes"),
+    }
 }

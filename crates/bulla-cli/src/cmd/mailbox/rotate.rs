@@ -44,16 +44,20 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let registration = Registration::find(context, &vault.read()?, &name)?;
-        let old = registration.client.secret.as_ref().map(|old| fingerprint(old.expose()));
-        let old = old.unwrap_or_else(|| "none".to_owned());
+        let old = registration.client.secret.as_ref().and_then(|old| fingerprint(old.expose()));
+        let the_old = match &old {
+            Some(old) => format!("the old one, {old},"),
+            None => "the old one".to_owned(),
+        };
         context.printer.note(format_args!(
-            "1. At the provider, add a second secret to {}. The one in the vault is {old}; leave it enabled.",
+            "1. At the provider, add a second secret to {}. Leave {the_old} enabled.",
             registration.client.id
         ));
         let from = args.from_file.as_deref().map_or(From::Whatever, From::File);
         let new = input::value(context, &format!("new client secret of {name}"), from)?;
         if registration.client.secret.as_ref().is_some_and(|old| old.expose() == new.expose()) {
-            let fact = format!("the vault has this secret already ({old})");
+            let shown = old.map_or_else(String::new, |old| format!(" ({old})"));
+            let fact = format!("the vault has this secret already{shown}");
             return Err(Failure::new(Exit::Conflict, "unchanged", fact)
                 .hint("the provider shows a new one only once, when it is made"));
         }
@@ -74,27 +78,25 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
             Some(mailbox) => format!("it works ({mailbox} was refreshed with it)"),
             None => "it was not tried".to_owned(),
         };
+        let fresh = fresh
+            .map_or_else(|| "the new secret".to_owned(), |fresh| format!("the secret {fresh}"));
         context.printer.note(format_args!(
-            "2. {name} is at version {version} with the secret {fresh}; {tried}.\n\
-             3. Render and deploy the configurations that hold it (`bulla diff` shows which).\n\
+            "2. {name} is at version {version} with {fresh}; {tried}.\n\
+             3. Render and deploy the configurations that hold it (`bulla diff TEMPLATE --output FILE` shows whether one would change; `bulla diff` alone does so for all that a bulla.toml lists).\n\
              4. A mail server of Genesys takes it for inbound mail at the next cycle; for outbound mail it has to be restarted.\n\
-             5. `bulla mailbox verify --all` logs in with it. If something is wrong, `bulla revert {name}` goes back: the old one is still enabled.\n\
-             6. At the provider, disable the secret {old}, and delete it a few days later."
+             5. `bulla mailbox verify --all` gets new tokens with it, and logs in with them. If something is wrong, `bulla revert {name}` goes back: the old one is still enabled.\n\
+             6. At the provider, disable {the_old} and delete it a few days later."
         ));
         Ok(Exit::Done)
     })
 }
 
-/// What the provider's own pages show of a secret: its last four characters.
-fn fingerprint(secret: &[u8]) -> String {
+/// What the provider's own pages show of a secret: its last four characters. Of a short one that would be
+/// too much.
+fn fingerprint(secret: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(secret);
     let last: String = text.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-    // Of a short one four characters would be too much to show.
-    if text.chars().count() < 16 {
-        "too short to show a part of".to_owned()
-    } else {
-        format!("****{last}")
-    }
+    (text.chars().count() >= 16).then(|| format!("****{last}"))
 }
 
 /// Refreshes a mailbox of the client with the new secret, and tells which. Nothing is stored of the
@@ -148,9 +150,9 @@ fn try_secret(
                 // The state says now that the client was refused, which the one in the vault is not.
                 account.registration.client.secret = old;
                 let _ = account.refresh(&grants, network).probe();
-                return Err(
-                    Failure::from(error).hint("nothing was changed; --no-verify stores it untried")
-                );
+                return Err(account
+                    .named(error)
+                    .hint("nothing was changed; --no-verify stores it untried"));
             }
         }
     }

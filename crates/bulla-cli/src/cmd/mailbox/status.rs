@@ -58,12 +58,22 @@ enum Refresh {
 
 /// What is to be said of a grant.
 struct Verdict {
-    state: String,
+    /// In one word.
+    state: &'static str,
+    /// In a sentence, where the word does not say it all.
+    detail: Option<String>,
     /// When it ends, and why then.
     ends: Option<(u64, &'static str)>,
+    /// A command, or a sentence where there is none.
     to_do: Option<String>,
     exit: Exit,
 }
+
+/// Why grants end.
+const AS_SAID: &str = "as the provider said";
+const IF_IDLE: &str = "if it is not used until then";
+/// A grant that was used less long ago than this, in seconds, is not used again just to put off its end.
+const A_DAY: u64 = 86_400;
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
     let wanted: Vec<_> =
@@ -86,21 +96,29 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
         for row in &mut rows {
             look_for_its_end(context, vault, row);
         }
-        let clients = clients(context, vault, &rows)?;
+        let (clients, failures) = clients(context, vault, &rows)?;
         let now = context.now();
         let mut ends = Vec::new();
-        let mut table = Vec::new();
+        let mut verdicts = Vec::new();
         for row in &rows {
             let client = row.client.as_ref().and_then(|client| clients.get(client)?.as_ref());
-            let verdict = verdict(row, client, now, args.expires_within);
+            let of_other = client.is_some_and(|client| !row.grant.is_of(&client.at));
+            let idle_days = client.and_then(|client| client.provider.idle_days);
+            let verdict = verdict(row, of_other, idle_days, now, args.expires_within);
             ends.push(verdict.exit);
-            if context.printer.json {
-                context.printer.value(&to_json(row, &verdict))?;
-            } else {
-                table.push(columns(row, &verdict));
-            }
+            verdicts.push(verdict);
         }
-        print(context, &table)?;
+        if context.printer.json {
+            for (row, verdict) in rows.iter().zip(&verdicts) {
+                context.printer.value(&to_json(row, verdict))?;
+            }
+        } else {
+            print(context, &rows, &verdicts)?;
+        }
+        for failure in failures {
+            ends.push(failure.exit);
+            context.printer.failure(&failure);
+        }
         Ok(Exit::worst(ends.into_iter().filter(|end| *end != Exit::Done)))
     })
 }
@@ -164,7 +182,7 @@ fn probe(
     let grants = VaultGrants { context, vault, name: &row.name };
     let asked = Account::find(context, &vault.read()?, &row.name).and_then(|mut account| {
         account.reach(network)?;
-        Ok(account.refresh(&grants, network).probe()?)
+        account.refresh(&grants, network).probe().map_err(|error| account.named(error))
     });
     row.failed = asked.err();
     if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
@@ -174,81 +192,138 @@ fn probe(
 }
 
 /// What is known of the client of each mailbox.
+type Clients = BTreeMap<String, Option<Registration>>;
+
+/// What is known of the client of each mailbox, and why nothing is known of some, each reason once.
 fn clients(
     context: &Context,
     vault: &Vault<'_>,
     rows: &[Row],
-) -> Result<BTreeMap<String, Option<Registration>>, Failure> {
+) -> Result<(Clients, Vec<Failure>), Failure> {
     let snapshot = vault.read()?;
-    let mut all = BTreeMap::new();
+    let (mut all, mut failures) = (BTreeMap::new(), Vec::<Failure>::new());
     for client in rows.iter().filter_map(|row| row.client.as_ref()) {
-        if !all.contains_key(client) {
-            let found =
-                entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
-            all.insert(client.clone(), found.ok());
+        if all.contains_key(client) {
+            continue;
+        }
+        let found =
+            entry_name(client).and_then(|name| Registration::find(context, &snapshot, &name));
+        let told = rows.iter().filter_map(|row| row.failed.as_ref());
+        match found {
+            Ok(found) => _ = all.insert(client.clone(), Some(found)),
+            Err(failure) => {
+                if failures.iter().chain(told).all(|other| other.fact != failure.fact) {
+                    failures.push(failure);
+                }
+                all.insert(client.clone(), None);
+            }
         }
     }
-    Ok(all)
+    Ok((all, failures))
 }
 
-fn verdict(row: &Row, client: Option<&Registration>, now: u64, within: u64) -> Verdict {
-    let authorize = || Some(format!("bulla mailbox authorize {}", address_of(&row.name)));
-    let told = |state: String, to_do, exit| Verdict { state, ends: None, to_do, exit };
-    if client.is_some_and(|client| !row.grant.is_of(&client.at)) && !row.by_itself {
-        let state = "never authorised with this client".to_owned();
-        return told(state, authorize(), Exit::NeedsPerson);
+/// `of_other` is whether the grant was given to another client than the mailbox has now.
+fn verdict(row: &Row, of_other: bool, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+    let who = who(&row.name);
+    let authorize = || Some(format!("bulla mailbox authorize {who}"));
+    let probe = || Some(format!("bulla mailbox status --probe {who}"));
+    let told = |state, detail: Option<String>, to_do, exit| Verdict {
+        state,
+        detail,
+        ends: None,
+        to_do,
+        exit,
+    };
+    let because = |detail: &str| Some(detail.to_owned());
+    if of_other && !row.by_itself {
+        let detail = because("never authorised with this client");
+        return told("new", detail, authorize(), Exit::NeedsPerson);
     }
     // What the state says of itself comes first: it is the reason of most failures.
     match &row.grant.life {
-        Life::NeedsPerson { refusal, cut_off, .. } => {
-            let cut = if cut_off.is_some() { " (the answer to a refresh was lost)" } else { "" };
-            return told(format!("{}{cut}", refusal.error), authorize(), Exit::NeedsPerson);
+        Life::NeedsPerson { refusal, .. } if refusal.error == "other_account" => {
+            let detail = refusal.description.clone();
+            return told("other", detail, authorize(), Exit::NeedsPerson);
         }
-        Life::Revoked { .. } => return told("revoked".to_owned(), authorize(), Exit::NeedsPerson),
+        Life::NeedsPerson { refusal, cut_off, .. } => {
+            let cut = if cut_off.is_some() { "; the answer to a refresh was lost" } else { "" };
+            let state = if refusal.is_final() { "dead" } else { "declined" };
+            let detail = format!("the provider says {refusal}{cut}");
+            return told(state, Some(detail), authorize(), Exit::NeedsPerson);
+        }
+        // A person did that, so nobody has to be called.
+        Life::Revoked { .. } => {
+            let detail = because("it was revoked here; when nobody needs the mailbox any more:");
+            return told("revoked", detail, Some(format!("bulla rm {}", row.name)), Exit::Done);
+        }
         _ => {}
     }
     if let Some(failure) = &row.failed {
-        return told(failure.fact.clone(), failure.hints.first().cloned(), failure.exit);
+        let (detail, hint) = (failure.fact.clone(), failure.hints.first().cloned());
+        return told("failed", Some(detail), hint, failure.exit);
     }
     if row.grant.refresh.is_none() && !row.by_itself {
-        return told("never authorised".to_owned(), authorize(), Exit::NeedsPerson);
+        return told("new", because("never authorised"), authorize(), Exit::NeedsPerson);
     }
-    let probe = || Some(format!("bulla mailbox status --probe {}", address_of(&row.name)));
     let refreshing = matches!(row.grant.life, Life::Refreshing { .. });
     if refreshing && matches!(row.refresh, Refresh::UnderWay) {
-        return told("being refreshed".to_owned(), None, Exit::Done);
+        return told("refreshing", because("being refreshed"), None, Exit::Done);
     }
     let Some(details) = row.grant.life.details() else {
-        return told("not tried yet".to_owned(), probe(), Exit::Done);
+        return told("untried", because("not tried yet"), probe(), Exit::Done);
     };
     if let Some((_, refusal)) = &details.trouble {
-        let to_do = "the client has to be put right".to_owned();
-        return told(format!("{} (client)", refusal.error), Some(to_do), Exit::NeedsPerson);
+        let detail = format!("the provider refuses the client: {refusal}");
+        let to_do = match &row.client {
+            Some(client) if refusal.error == "invalid_client" => {
+                Some(format!("bulla mailbox rotate-client {client}"))
+            }
+            Some(client) => Some(format!("bulla show {client}")),
+            None => probe(),
+        };
+        return told("refused", Some(detail), to_do, Exit::NeedsPerson);
     }
     if refreshing {
-        let state = match row.refresh {
-            Refresh::Unknown => "a refresh was begun, and its end is not known",
-            _ => "a refresh was cut off",
+        let (state, detail) = match row.refresh {
+            Refresh::Unknown => ("unknown", "a refresh was begun, and its end is not known"),
+            _ => ("cut-off", "a refresh was cut off"),
         };
-        return told(state.to_owned(), probe(), Exit::Done);
+        return told(state, because(detail), probe(), Exit::Done);
     }
-    let ends = end(details, client.and_then(|client| client.provider.idle_days));
-    match ends {
-        Some((at, _)) if at <= now.saturating_add(within) => {
-            let state = if at <= now { "has ended" } else { "ends soon" };
-            Verdict { ends, ..told(state.to_owned(), authorize(), Exit::NeedsPerson) }
+    let ends = end(details, idle_days);
+    let used = details.used.or(details.authorized).unwrap_or_default();
+    let verdict = match ends {
+        Some((at, why)) if at <= now.saturating_add(within) => {
+            let state = if at <= now { "ended" } else { "ending" };
+            match why {
+                // Nobody has to consent again to what is merely to be used.
+                IF_IDLE if now.saturating_sub(used) < A_DAY => {
+                    told("works", None, None, Exit::Done)
+                }
+                IF_IDLE => {
+                    let detail = "nobody used it here for long, and a refresh puts off its end";
+                    told(state, because(detail), probe(), Exit::NeedsPerson)
+                }
+                _ => told(state, because(why), authorize(), Exit::NeedsPerson),
+            }
         }
-        _ => Verdict { ends, ..told("works".to_owned(), None, Exit::Done) },
-    }
+        _ => told("works", None, None, Exit::Done),
+    };
+    Verdict { ends, ..verdict }
+}
+
+/// A mailbox as commands take it, which may be a second grant of an address.
+fn who(name: &EntryName) -> &str {
+    name.as_str().strip_prefix("mailbox/").unwrap_or(name.as_str())
 }
 
 /// When a grant ends if nobody does anything, and why.
 fn end(details: &Details, idle_days: Option<u64>) -> Option<(u64, &'static str)> {
     if let Some(at) = details.dies_at {
-        return Some((at, "as the provider said"));
+        return Some((at, AS_SAID));
     }
     let used = details.used.or(details.authorized)?;
-    Some((used.saturating_add(idle_days? * 86_400), "if it is not used until then"))
+    Some((used.saturating_add(idle_days? * 86_400), IF_IDLE))
 }
 
 fn to_json(row: &Row, verdict: &Verdict) -> serde_json::Value {
@@ -259,6 +334,7 @@ fn to_json(row: &Row, verdict: &Verdict) -> serde_json::Value {
         "entry": row.name.as_str(),
         "client": row.client,
         "state": verdict.state,
+        "detail": verdict.detail,
         "scopes": details.map(|details| &details.scopes),
         "account": details.and_then(|details| details.account.as_ref()),
         "authorized": at(details.and_then(|details| details.authorized)),
@@ -270,40 +346,89 @@ fn to_json(row: &Row, verdict: &Verdict) -> serde_json::Value {
     })
 }
 
-type Columns = [String; 6];
-
-fn columns(row: &Row, verdict: &Verdict) -> Columns {
+fn columns(row: &Row, verdict: &Verdict) -> [String; 5] {
     let day = |seconds: u64| time(seconds).split('T').next().unwrap_or_default().to_owned();
     let details = row.grant.life.details();
     let dash = || "-".to_owned();
     [
-        address_of(&row.name).to_owned(),
+        who(&row.name).to_owned(),
         row.client.clone().unwrap_or_else(dash),
-        verdict.state.clone(),
+        verdict.state.to_owned(),
         details.and_then(|details| details.used).map_or_else(dash, day),
         verdict.ends.map_or_else(dash, |(at, why)| match why {
-            "as the provider said" => day(at),
-            _ => format!("{} if idle", day(at)),
+            IF_IDLE => format!("{} if idle", day(at)),
+            _ => day(at),
         }),
-        verdict.to_do.clone().unwrap_or_default(),
     ]
 }
 
-fn print(context: &Context, rows: &[Columns]) -> Result<(), Failure> {
+/// A table that fits into a narrow terminal, and below it what its words do not say and what is to be
+/// done.
+fn print(context: &Context, rows: &[Row], verdicts: &[Verdict]) -> Result<(), Failure> {
     if rows.is_empty() {
-        if !context.printer.json {
-            context.printer.note("there is no mailbox in the vault");
-        }
+        context.printer.note("there is no mailbox in the vault");
         return Ok(());
     }
-    let heads = ["MAILBOX", "CLIENT", "STATE", "USED", "ENDS", "TO DO"].map(str::to_owned);
+    let heads = ["MAILBOX", "CLIENT", "STATE", "USED", "ENDS"].map(str::to_owned);
+    let table: Vec<_> = rows.iter().zip(verdicts).map(|(row, v)| columns(row, v)).collect();
+    let lines = || [&heads].into_iter().chain(&table);
     let widths: Vec<_> = (0..heads.len())
-        .map(|at| rows.iter().chain([&heads]).map(|row| row[at].chars().count()).max().unwrap_or(0))
+        .map(|at| lines().map(|row| row[at].chars().count()).max().unwrap_or(0))
         .collect();
-    for row in [&heads].into_iter().chain(rows) {
+    for row in lines() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         context.printer.one_line(line.trim_end())?;
     }
+    let more = |verdict: &Verdict| verdict.detail.is_some() || verdict.to_do.is_some();
+    for (row, verdict) in rows.iter().zip(verdicts).filter(|(_, verdict)| more(verdict)) {
+        let detail = verdict.detail.as_deref().unwrap_or(verdict.state);
+        context.printer.line("")?;
+        context.printer.one_line(format_args!("{}: {detail}", who(&row.name)))?;
+        if let Some(to_do) = &verdict.to_do {
+            context.printer.one_line(format_args!("    {to_do}"))?;
+        }
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn told(used: u64, dies_at: Option<u64>, within: u64) -> Verdict {
+        let details = Details { used: Some(used), dies_at, ..Details::default() };
+        let refresh = Some(bulla_oauth::Secret::copied_from(b"token"));
+        let row = Row {
+            name: EntryName::new("mailbox/a@example.com+second").unwrap(),
+            client: None,
+            grant: Grant { life: Life::Live(details), ..Grant::new(refresh) },
+            by_itself: false,
+            failed: None,
+            refresh: Refresh::Unknown,
+        };
+        verdict(&row, false, Some(180), NOW, within)
+    }
+
+    /// Its owner was once to consent again, which takes a person, where a probe would do.
+    #[test]
+    fn a_grant_that_ends_if_it_is_idle_is_to_be_probed() {
+        let year = 365 * 86_400;
+        let verdict = told(NOW - 100 * 86_400, None, year);
+        assert_eq!((verdict.state, verdict.exit), ("ending", Exit::NeedsPerson));
+        let probe = Some("bulla mailbox status --probe a@example.com+second");
+        assert_eq!(verdict.to_do.as_deref(), probe);
+        let verdict = told(NOW - 181 * 86_400, None, 0);
+        assert_eq!((verdict.state, verdict.to_do.as_deref()), ("ended", probe));
+        // After a probe its end cannot be put off any further.
+        let verdict = told(NOW - 60, None, year);
+        assert_eq!((verdict.state, verdict.exit, verdict.to_do), ("works", Exit::Done, None));
+        assert!(verdict.ends.is_some());
+        // What the provider said cannot be put off.
+        let verdict = told(NOW - 60, Some(NOW + 60), 3600);
+        let authorize = Some("bulla mailbox authorize a@example.com+second");
+        assert_eq!((verdict.state, verdict.to_do.as_deref()), ("ending", authorize));
+    }
 }

@@ -10,6 +10,7 @@ use crate::cmd::Done;
 use crate::cmd::target::time;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::printer::counted;
 use crate::session::with_vault;
 use crate::tokens::{Token, token};
 
@@ -72,6 +73,15 @@ fn print(context: &Context, form: Form, address: &str, token: &Token) -> Result<
     context.printer.data(secret.expose())?;
     // A shell that waits for a line gets one; what is piped gets the exact bytes.
     if context.printer.out_is_terminal { context.printer.data(b"\n") } else { Ok(()) }
+}
+
+/// A length of time in words.
+pub(crate) fn lasting(seconds: u64) -> String {
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60)];
+    // A minute and a half is 90 seconds, and an hour and a half is 90 minutes.
+    let unit = units.into_iter().find(|(_, length)| seconds >= 2 * length || seconds == *length);
+    let (unit, length) = unit.unwrap_or(("second", 1));
+    counted(seconds / length, unit, &format!("{unit}s"))
 }
 
 /// A length of time such as `20m`.

@@ -1,6 +1,6 @@
 //! `bulla mailbox verify`: logs in to mailboxes, and says why where that fails.
 
-use bulla_oauth::{Access, Grant, Grants, Mechanism, Protocol};
+use bulla_oauth::{Access, Grant, Grants, Life, Mechanism, Protocol};
 use bulla_vault::{EntryName, Kind, Vault};
 use clap::ValueEnum;
 use serde_json::json;
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let names = match args.all {
-            true => of_kind(&vault.read()?, Kind::Mailbox)?,
+            true => all(context, vault)?,
             false => {
                 args.addresses.iter().map(|text| mailbox_name(text)).collect::<Result<_, _>>()?
             }
@@ -66,6 +66,24 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Done {
     })
 }
 
+/// Every mailbox, but for those whose grant a person revoked: they are not to open.
+fn all(context: &Context, vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
+    let names = of_kind(&vault.read()?, Kind::Mailbox)?;
+    if names.is_empty() {
+        context.printer.note("there is no mailbox in the vault");
+    }
+    let is_revoked = |name: &EntryName| {
+        let grant = VaultGrants { context, vault, name }.load();
+        let revoked = grant.is_ok_and(|grant| matches!(grant.life, Life::Revoked { .. }));
+        if revoked {
+            let address = address_of(name);
+            context.printer.note(format_args!("{address} was revoked, and is not tried"));
+        }
+        revoked
+    };
+    Ok(names.into_iter().filter(|name| !is_revoked(name)).collect())
+}
+
 fn one(
     context: &Context,
     vault: &Vault<'_>,
@@ -78,9 +96,17 @@ fn one(
     account.reach(network)?;
     let grants = VaultGrants { context, vault, name };
     let refresh = account.refresh(&grants, network);
+    let named = |error| account.named(Failure::from(error));
     let cached = refresh.cached(LEAST_LIFE)?;
+    // A token from before the client was changed would prove nothing of the client as it is now.
+    let stale = cached.as_ref().is_some_and(|a| a.obtained <= account.registration.changed);
+    let cached = cached.filter(|_| !stale);
     let mut is_cached = cached.is_some();
-    let mut access = cached.map_or_else(|| refresh.access(LEAST_LIFE), Ok)?;
+    let mut access = match cached {
+        Some(access) => access,
+        None if stale => refresh.probe().map_err(named)?,
+        None => refresh.access(LEAST_LIFE).map_err(named)?,
+    };
     let mut grant = grants.load()?;
     let mechanism = match args.mechanism {
         How::Xoauth2 => Mechanism::Xoauth2,
@@ -108,7 +134,7 @@ fn one(
         let mut opened = open(&access, &grant);
         // A token that was good once may have been withdrawn since. The provider knows.
         if is_cached && opened.as_ref().is_err_and(|failure| failure.code == "token-refused") {
-            access = refresh.probe()?;
+            access = refresh.probe().map_err(named)?;
             (grant, is_cached) = (grants.load()?, false);
             opened = open(&access, &grant);
         }

@@ -139,6 +139,7 @@ fn nobody_comes(world: &World) {
     let line = "mailbox authorize nobody@example.com --client secret-test --no-verify --timeout 1s";
     let ended = world.run(line).fails(8);
     assert!(ended.stderr.contains("nobody came back from the browser in time"), "{ended}");
+    assert!(ended.stderr.contains("This waits 1 second for the browser to come back."), "{ended}");
     world.run("show mailbox/nobody@example.com").fails(4);
 }
 
@@ -165,6 +166,8 @@ fn what_is_missing_is_asked_for(world: &World) {
     let ended = waiting.end();
     assert_eq!(ended.code(), 0, "{ended}");
     assert_eq!(ended.stderr.matches("sign in as").count(), 1, "{ended}");
+    // What a person revoked is not missing.
+    world.run("mailbox revoke erin@example.com --yes").succeeds();
     let ended = world.run("mailbox authorize --all-missing").succeeds();
     assert!(ended.stderr.contains("every mailbox has a grant that works"), "{ended}");
 }

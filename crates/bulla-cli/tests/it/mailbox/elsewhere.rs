@@ -18,6 +18,7 @@ fn the_owner_consents_on_another_machine() {
     what_is_no_address_is_refused(&world);
     an_address_is_pasted_on_a_terminal(&world);
     a_code_is_typed_into_a_browser(&world);
+    nobody_types_the_code(&world);
     a_device_that_is_too_fast_slows_down(&world);
     a_real_browser_clicks_through(&world);
 }
@@ -30,7 +31,7 @@ fn paste(world: &World) -> String {
 fn an_address_or_code_is_piped_in(world: &World, whole: bool) {
     let mut waiting = world.begin(&paste(world));
     let seen = world.visit(&waiting.url("alice@example.com"), "alice@example.com", &[]);
-    let pasted = if whole { seen } else { parameter(&seen, "code") + "\n" };
+    let pasted = if whole { seen } else { format!("code={}\n", parameter(&seen, "code")) };
     waiting.child.stdin.take().unwrap().write_all(pasted.as_bytes()).unwrap();
     let ended = waiting.end();
     assert_eq!(ended.code(), 0, "{ended}");
@@ -42,11 +43,20 @@ fn what_is_no_address_is_refused(world: &World) {
     let pastes = [
         ("", 2, "no address was pasted"),
         ("\n", 2, "no address was pasted"),
-        ("https://example.com/", 1, "there is no code in it"),
-        ("http://127.0.0.1/?code=x&state=other", 1, "it is not the answer to this request"),
-        ("http://127.0.0.1/?code=x", 1, "it is not the answer to this request"),
-        ("two words", 1, "there is no code in it"),
-        ("made-up-code", 8, "the provider refuses: invalid_grant"),
+        ("https://example.com/", 1, "what came back from the browser holds no code"),
+        (
+            "http://127.0.0.1/?code=x&state=other",
+            1,
+            "what came back from the browser is not the answer to this request",
+        ),
+        (
+            "http://127.0.0.1/?code=x",
+            1,
+            "what came back from the browser is not the answer to this request",
+        ),
+        ("two words", 1, "what came back from the browser holds no code"),
+        ("hello", 1, "what came back from the browser holds no code"),
+        ("code=made-up", 8, "the provider refuses: invalid_grant"),
     ];
     for (pasted, code, words) in pastes {
         let ended = world.run(&paste(world)).stdin(pasted).fails(code);
@@ -60,6 +70,12 @@ fn an_address_is_pasted_on_a_terminal(world: &World) {
     let line = line.replace("alice", "bob");
     let mut session = Session::start(&world.home, &line.split_whitespace().collect::<Vec<_>>());
     session.expect("Paste its whole address here: ");
+    // A slip of the hand once ended it.
+    for slip in ["hello\n", "\n", "http://127.0.0.1/?code=x&state=other\n"] {
+        session.types(slip);
+        session.expect("warning: what came back from the browser ");
+        session.expect("Paste its whole address here: ");
+    }
     let url = session.seen().split_whitespace().find(|word| word.starts_with("https://"));
     let seen = world.visit(url.unwrap(), "bob@example.com", &[]);
     session.types(seen);
@@ -105,6 +121,14 @@ fn a_device_that_is_too_fast_slows_down(world: &World) {
     assert_eq!(last.status, Some(200), "{polls:?}");
     assert!(before.iter().any(|poll| poll.fault.is_some()), "{polls:?}");
     assert!(polls.iter().all(|poll| poll.error.as_deref() != Some("slow_down")), "{polls:?}");
+}
+
+/// `--timeout` was once ignored here.
+fn nobody_types_the_code(world: &World) {
+    let line = "mailbox authorize nobody@example.com --client secret-test --no-verify --device";
+    let ended = world.run(&format!("{line} --timeout 1s")).fails(8);
+    assert!(ended.stderr.contains("\nThis waits "), "{ended}");
+    assert!(ended.stderr.contains("nobody typed the code in time"), "{ended}");
 }
 
 fn a_real_browser_clicks_through(world: &World) {

@@ -205,7 +205,10 @@ fn a_new_refresh_token_is_kept_whatever_came_with_it() {
     assert_eq!(world.refresh_token("alice@example.com"), before);
     is_cut_off(&world.run("mailbox token alice@example.com --min-ttl 2h").fails(8));
     let state = world.status("alice@example.com");
-    assert_eq!(state["state"], "invalid_grant (the answer to a refresh was lost)");
+    assert_eq!(state["state"], "dead");
+    let detail = state["detail"].as_str().unwrap();
+    assert!(detail.starts_with("the provider says invalid_grant"), "{detail}");
+    assert!(detail.ends_with("; the answer to a refresh was lost"), "{detail}");
     assert_eq!(state["to_do"], "bulla mailbox authorize alice@example.com");
     world.authorize("alice@example.com", "--no-verify");
     world.run(PROBE).succeeds();

@@ -115,7 +115,7 @@ fn a_mailbox_stopped(world: &World, page: &Section) {
     world.bed.fault(r#"{"drop": "after"}"#);
     let ended = world.run(&probe).run();
     assert_eq!(ended.code(), 8, "{ended}");
-    assert!(ended.out().contains("(the answer to a refresh was lost)"), "{ended}");
+    assert!(ended.out().contains("; the answer to a refresh was lost"), "{ended}");
     consents(world, &authorize, ADDRESS);
     world.run(&probe).succeeds();
     deploy(world);

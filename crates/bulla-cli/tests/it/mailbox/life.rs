@@ -44,7 +44,7 @@ fn a_revert_brings_no_spent_token_back() {
     let reverted = world.run(&format!("revert {name} {version}")).succeeds();
     assert!(reverted.stderr.contains("whether its refresh token still works is not known"));
     assert_eq!(world.refresh_token(ALICE), before);
-    assert_eq!(world.status(ALICE)["state"], "not tried yet");
+    assert_eq!(world.status(ALICE)["state"], "untried");
     let asked = world.refreshes();
     world.run("mailbox token alice@example.com").succeeds();
     assert_eq!(world.refreshes(), asked + 1);
@@ -72,8 +72,9 @@ fn a_grant_stays_with_its_client() {
     let ended = world.run("mailbox revoke alice@example.com --yes").fails(8);
     assert!(ended.stderr.contains("never authorised with this client"), "{ended}");
     assert_eq!(world.run("mailbox status alice@example.com --probe").run().code(), 8);
-    let state = &world.status(ALICE)["state"];
-    assert_eq!(*state, "never authorised with this client");
+    let status = world.status(ALICE);
+    assert_eq!(status["state"], "new");
+    assert_eq!(status["detail"], "never authorised with this client");
     assert_eq!(requests(), asked, "nothing was sent");
 
     // Nor is it kept for a client that got none of its own.
@@ -115,7 +116,10 @@ fn a_refusal_that_has_passed_is_forgotten() {
         world.bed.fault(&json!({"status": 403, "body": body}).to_string());
         let ended = world.run(ASK).fails(8);
         assert!(ended.stderr.contains(error), "{ended}");
-        assert_eq!(world.status(ALICE)["state"], error);
+        let status = world.status(ALICE);
+        let state = if error == "invalid_grant" { "dead" } else { "declined" };
+        assert_eq!(status["state"], state);
+        assert_eq!(status["detail"], format!("the provider says {error}"));
     };
     for error in ["access_denied", "interaction_required"] {
         refuse(error);
@@ -131,7 +135,7 @@ fn a_refusal_that_has_passed_is_forgotten() {
     let set = "set mailbox/alice@example.com refresh-token";
     world.run(set).stdin("another").succeeds();
     world.run(set).stdin(&token).succeeds();
-    assert_eq!(world.status(ALICE)["state"], "not tried yet");
+    assert_eq!(world.status(ALICE)["state"], "untried");
     world.run(ASK).fails(1);
 
     an_old_state_is_not_refreshed(&world);
@@ -154,7 +158,7 @@ fn another_accounts_token_is_not_handed_out(world: &World) {
     world.bed.fault(evil);
     let ended = world.run(ASK).fails(8);
     assert!(ended.stderr.contains("a token of another account, evil@example.com"), "{ended}");
-    assert_eq!(world.status(ALICE)["state"], "other_account");
+    assert_eq!(world.status(ALICE)["state"], "other");
     world.bed.fault(evil);
     let add = "mailbox add bob@example.com --client secret-test";
     let ended = world.run(add).stdin(world.refresh_token(ALICE)).fails(8);
@@ -199,7 +203,7 @@ fn a_signal_waits_for_the_answer() {
         world.bed.fault(r#"{"delay_after": 2000}"#);
         let waiting = world.begin(ASK);
         let until = Instant::now() + PATIENCE;
-        while world.status(ALICE)["state"] != "being refreshed" {
+        while world.status(ALICE)["state"] != "refreshing" {
             assert!(Instant::now() < until, "it is not being refreshed");
             std::thread::sleep(Duration::from_millis(10));
         }

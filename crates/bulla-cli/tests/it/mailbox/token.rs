@@ -81,9 +81,12 @@ fn nobody_has_consented(world: &World) {
 /// Without a person, and so without a refresh token.
 fn a_client_speaks_for_itself(world: &World) {
     let add = "mailbox add daemon@example.com --client daemon-test --app-only --no-verify";
-    world.run(add).succeeds();
-    let scope = "scope=https://outlook.office365.com/.default";
-    world.run("set mailbox/daemon@example.com --public").args([scope]).succeeds();
+    let ended = world.run(add).fails(2);
+    assert!(ended.stderr.contains("--scope SCOPE says so"), "{ended}");
+    // What was left of that once stood in the way of `verify --all`.
+    world.run("show mailbox/daemon@example.com").fails(4);
+    let scope = "https://outlook.office365.com/.default";
+    world.run(add).args(["--scope", scope]).succeeds();
     let first = world.run("mailbox token daemon@example.com").succeeds().out();
     assert_eq!(world.run("mailbox token daemon@example.com").succeeds().out(), first);
     let requests = world.bed.token_requests();
@@ -211,7 +214,7 @@ fn a_new_key_waits_for_those_who_begin_while_it_is_made() {
 /// Waits until a refresh is on its way.
 fn is_begun(world: &World, address: &str) {
     let until = Instant::now() + PATIENCE;
-    while world.status(address)["state"] != "being refreshed" {
+    while world.status(address)["state"] != "refreshing" {
         assert!(Instant::now() < until, "no refresh was begun");
         thread::sleep(Duration::from_millis(20));
     }

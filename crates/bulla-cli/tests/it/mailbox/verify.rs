@@ -27,6 +27,7 @@ fn a_mailbox_opens_or_it_is_told_why_not() {
     a_scope_is_missing(&world);
     servers_that_are_none(&world);
     a_revoked_token(&world);
+    a_changed_client(&world);
     exchange(&world);
 }
 
@@ -134,6 +135,19 @@ fn a_revoked_token(world: &World) {
     world.bed.fault(r#"{"path": "/token/introspection", "merge": {"active": false}}"#);
     assert_eq!(verify(world, "dave@example.com", "", 0), all_are(""));
     assert_ne!(world.run("mailbox token dave@example.com").succeeds().out(), access);
+}
+
+/// The token that was kept from before once opened everything, whatever the new secret was.
+fn a_changed_client(world: &World) {
+    world.run("mailbox verify dave@example.com").succeeds();
+    let rotate = "mailbox rotate-client secret-test --no-verify";
+    world.run(rotate).stdin("not-what-the-provider-has").succeeds();
+    let ended = world.run("mailbox verify dave@example.com").fails(8);
+    let words = "error: dave@example.com: the provider refuses the client: invalid_client";
+    assert!(ended.stderr.contains(words), "{ended}");
+    assert!(ended.stderr.contains("`bulla show secret-test` shows which it is"), "{ended}");
+    world.run("set secret-test client-secret").stdin("desktop-secret").succeeds();
+    world.run("mailbox verify dave@example.com").succeeds();
 }
 
 /// Exchange Online, which says all this in its own way.
