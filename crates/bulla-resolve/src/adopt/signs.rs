@@ -26,6 +26,9 @@ fn is_named_otherwise(name: &str, value: &str) -> bool {
     let Some((last, before)) = words.split_last() else { return false };
     let follows = |list: &[&str]| before.last().is_some_and(|word| list.contains(&word.as_str()));
     match last.as_str() {
+        _ if before.iter().any(|word| CONDITIONS.contains(&word.as_str())) && is_number(value) => {
+            true
+        }
         "token" if is_number(value) => before.iter().any(|word| AMOUNTS.contains(&word.as_str())),
         // An annotation such as `nginx.ingress.kubernetes.io/auth-secret` may name a namespace, too.
         "secret" if follows(OBJECT_WORDS) || name.contains('/') => {
@@ -257,8 +260,6 @@ const PASSWORD: &str = "password";
 
 /// Values that are switches or say what is done with a secret, and are none.
 const SWITCHES: &[&str] = &[
-    "0",
-    "1",
     "false",
     "include",
     "nil",
@@ -276,6 +277,9 @@ const SWITCHES: &[&str] = &[
     "write",
     "yes",
 ];
+
+/// What makes a secret something that there may or has to be.
+const CONDITIONS: &[&str] = &["allow", "require", "requires", "use"];
 
 /// What makes the amount of something of a `token`.
 const AMOUNTS: &[&str] = &["count", "limit", "max", "maximum", "min", "minimum", "number", "per"];
@@ -498,6 +502,7 @@ mod tests {
             ("existingSecret", "Hunter2"),
             ("auth-secret", "basic-auth"),
             ("password", "^hunter2"),
+            ("token", "1"),
             ("existingSecret", "0123456789abcdef0"),
             ("clientSecret", "my-secret"),
             ("token_secret", "abc"),
