@@ -39,10 +39,11 @@ fn every_file_is_found_fault_with_as_expected() {
         }
     }
     assert!(failed.is_empty(), "{failed}");
-    // These need a vault or a command, or are about values.
+    // These need a vault or a command, or are about values or about how a file was named.
     let elsewhere = [
         Rule::AmbiguousFill,
         Rule::CheckCommand,
+        Rule::EmptyTemplate,
         Rule::FilterFailed,
         Rule::Missing,
         Rule::NotProven,
