@@ -104,16 +104,17 @@ impl Check {
 /// its first characters have NUL. Only what has a format is a text without such a mark, and with one only
 /// what decodes.
 pub(crate) fn is_utf16(src: &[u8], format: Option<Format>) -> bool {
+    let has_syntax = format.is_some_and(|format| format != Format::Text);
     let unit: fn([u8; 2]) -> u16 = match src {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
         [0xfe, 0xff, ..] => u16::from_be_bytes,
-        [a, b, c, d, ..] if format.is_some() => {
+        [a, b, c, d, ..] if has_syntax => {
             let zeros = [a, b, c, d].into_iter().filter(|&&b| b == 0).count();
             return zeros > 0 && zeros < 4;
         }
         _ => return false,
     };
-    if format.is_some_and(|format| format != Format::Text) {
+    if has_syntax {
         return true;
     }
     let units = src.as_chunks::<2>().0.iter().map(|&pair| unit(pair));

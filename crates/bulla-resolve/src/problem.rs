@@ -214,7 +214,7 @@ rules! {
     UnusedSecretSection = "unused-secret-section", Warning;
     /// Login mechanisms beside XOAUTH2, to which the token would be sent as a password.
     WeakerMechanisms = "weaker-mechanisms", Warning;
-    /// A file with references in an encoding other than UTF-8 where the format needs that.
+    /// A file in an encoding other than UTF-8 where that is needed.
     WrongEncoding = "wrong-encoding", Template;
     /// Login mechanisms of another protocol than that of the section.
     WrongProtocol = "wrong-protocol", Finding;

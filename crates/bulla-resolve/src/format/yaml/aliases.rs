@@ -21,7 +21,14 @@ pub(crate) struct Aliased {
 /// The scalars in `src` that are values of further keys by aliases.
 pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
     let (mut found, mut anchored) = (Vec::new(), HashMap::new());
-    let mark = |mark| memchr::memchr(mark, src).is_some();
+    // At the beginning of a node, and with a name.
+    let mark = |mark| {
+        memchr::memchr_iter(mark, src).any(|at| {
+            let before =
+                src[..at].last().is_none_or(|b| b.is_ascii_whitespace() || b"[{,:".contains(b));
+            before && src.get(at + 1).is_some_and(|b| !b.is_ascii_whitespace())
+        })
+    };
     let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let Ok(text) = std::str::from_utf8(&src[bom..]) else { return found };
     if !mark(b'&') || !mark(b'*') {
