@@ -1,11 +1,14 @@
 //! What each error of the libraries means for the user: exit code, stable name, and the way out.
 
 mod oauth;
+mod resolve;
 
 use bulla_vault::store::StoreError;
 use bulla_vault::{InvalidName, OpenError, ReadError, SealError, SlotError, WriteError};
 
 use crate::failure::{Exit, Failure};
+
+pub(crate) use resolve::{RENDER_THE_CHART, exit_of, is_chart, set_command};
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {

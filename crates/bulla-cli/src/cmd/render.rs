@@ -6,12 +6,10 @@ use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use bulla_resolve::{
-    About, Answer, FailureKind, Format, Kind, Owner, Pin, Problem, Reason, RefPart, Reference,
-    Rendering, Rule, Secret, Source, Target, Template, looks_secret, read_template,
+    Answer, Format, Owner, Problem, Reason, Reference, Rendering, Rule, Secret, Source, Target,
+    Template, read_template,
 };
 use bulla_vault::Snapshot;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
 
 use super::Done;
@@ -26,10 +24,12 @@ use crate::templates::{Job, look_at, walk};
 use crate::tokens::Tokens;
 
 mod check;
+mod options;
 mod receipt;
 mod write;
 
 pub(crate) use check::{Check, CheckCommands, Seen, command};
+pub(crate) use options::{format, formats, mode, owner};
 pub(crate) use write::{WAIT, Waiting, told};
 
 #[derive(clap::Args)]
@@ -84,7 +84,7 @@ pub(crate) struct Reading {
     pub(crate) format: Option<Format>,
     /// Go on in spite of findings of this rule: literal-secret, at which rendering stops in sections of
     /// Genesys' mail clients; `check` tells of secrets in clear in all other files
-    #[arg(long, value_name = "RULE", value_parser = rule)]
+    #[arg(long, value_name = "RULE", value_parser = options::rule)]
     pub(crate) allow: Vec<Rule>,
 }
 
@@ -461,152 +461,4 @@ pub(crate) fn several(context: &Context, mut failures: Vec<Failure>) -> Failure 
     }
     let last = last.unwrap_or_else(|| Failure::new(Exit::Failed, "render", "nothing was rendered"));
     Failure { exit, ..last }
-}
-
-/// How a run ends whose source failed.
-pub(crate) fn exit_of(kind: FailureKind) -> Exit {
-    match kind {
-        FailureKind::Busy => Exit::Conflict,
-        FailureKind::Damaged => Exit::Tampered,
-        FailureKind::Locked => Exit::Locked,
-        FailureKind::NeedsPerson => Exit::NeedsPerson,
-        FailureKind::Remote => Exit::RemoteFailed,
-        _ => Exit::Failed,
-    }
-}
-
-/// Whether a file is malformed because Helm was to make YAML of it before.
-pub(crate) fn is_chart(problem: &Problem) -> bool {
-    problem.what == "the file is no YAML here, but a template of Helm or the like"
-}
-
-/// The way out of that.
-pub(crate) const RENDER_THE_CHART: &str = "render the chart first: `helm template NAME CHART | bulla check --format yaml -`, and \
-     bulla as its post-renderer to deploy it; see docs/guides/deploy-tools.md";
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        let exit = match problem.kind {
-            Kind::Missing => Exit::Missing,
-            Kind::Finding => Exit::Findings,
-            Kind::Conflict if problem.rule == Rule::AmbiguousFill => Exit::Conflict,
-            Kind::Source(kind) => exit_of(kind),
-            _ => Exit::Failed,
-        };
-        let failure = Self::new(exit, problem.rule.name(), &problem);
-        let failure = match (problem.rule, problem.nearest.as_slice()) {
-            (_, []) => match problem.rule {
-                Rule::LiteralSecret => failure.hint(
-                    "`bulla adopt` moves it into the vault; --allow literal-secret leaves it where it is",
-                ),
-                Rule::UnknownFormat => {
-                    failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
-                }
-                Rule::Malformed if is_chart(&problem) => {
-                    failure.hint(RENDER_THE_CHART)
-                }
-                _ => failure,
-            },
-            (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
-                failure.hint(format_args!("paste:\n{}", lines.join("\n")))
-            }
-            (_, [near]) => failure.hint(format_args!("is it `{near}`?")),
-            (_, near) => failure.hint(format_args!("is it one of `{}`?", near.join("`, `"))),
-        };
-        match problem.about.as_deref() {
-            Some(About::Comment) => {
-                failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
-            }
-            // No command is told that would have a secret typed.
-            Some(About::Filtered(it) | About::Missing(it, _))
-                if looks_secret(it.entry()) || looks_secret(it.field()) =>
-            {
-                failure
-            }
-            Some(About::Filtered(reference)) => failure.hint(format_args!(
-                "take the filter out, or store a value that it takes: `{}`",
-                set_command(reference)
-            )),
-            Some(About::Missing(reference, RefPart::Version)) if problem.nearest.is_empty() => {
-                let entry = quoted(reference.entry());
-                failure.hint(format_args!("`bulla log {entry}` lists the versions that there are"))
-            }
-            // A version that is written now is a later one.
-            Some(About::Missing(reference, _)) if matches!(reference.pin(), Some(Pin::Version(_))) => {
-                failure
-            }
-            Some(About::Missing(reference, RefPart::Entry))
-                if reference.entry().starts_with("mailbox/") =>
-            {
-                failure.hint(
-                    "`bulla mailbox authorize` makes the entry of a mailbox, and so does `bulla mailbox add`",
-                )
-            }
-            Some(About::Missing(reference, _)) => {
-                failure.hint(format_args!("`{}` stores it", set_command(reference)))
-            }
-            _ => failure,
-        }
-    }
-}
-
-/// The command that stores what a reference names, ready for a shell.
-pub(crate) fn set_command(reference: &Reference) -> String {
-    format!("bulla set {} {}", quoted(reference.entry()), quoted(reference.field()))
-}
-
-/// A word as a shell takes it, which has nothing to quote in most names.
-pub(crate) fn quoted(word: &str) -> std::borrow::Cow<'_, str> {
-    shlex::try_quote(word).unwrap_or(word.into())
-}
-
-pub(crate) fn mode(text: &str) -> Result<u32, &'static str> {
-    const WRONG: &str =
-        "permissions are written in octal, as 600 or 0640, and give others nothing but reading";
-    let mode = u32::from_str_radix(text, 8).map_err(|_| WRONG)?;
-    // Nobody needs a secret that everybody can write, or that can be executed.
-    if mode & !0o644 == 0 && mode & 0o400 != 0 { Ok(mode) } else { Err(WRONG) }
-}
-
-/// The formats by name, for the help and completions too.
-pub(crate) fn formats() -> impl TypedValueParser<Value = Format> {
-    let names = Format::ALL.iter().map(|format| format.name());
-    PossibleValuesParser::new(names)
-        .map(|name| Format::named(&name).expect("only names of formats are possible"))
-}
-
-pub(crate) fn owner(text: &str) -> Result<Owner, String> {
-    let failed = |error: nix::Error| format!("the system cannot look it up: {}", error.desc());
-    let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
-    let found = match user.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(user),
-    };
-    let found = found.map_err(failed)?;
-    let number = user.parse().ok().or(found.as_ref().map(|user| user.uid.as_raw()));
-    let Some(number) = number else { return Err("there is no such user".to_owned()) };
-    let group = match group {
-        None => found.map(|user| user.gid).ok_or("a user without a login needs a group")?,
-        Some(group) => match group.parse() {
-            Ok(number) => Gid::from_raw(number),
-            Err(_) => Group::from_name(group).map_err(failed)?.ok_or("there is no such group")?.gid,
-        },
-    };
-    Ok(Owner { user: number, group: group.as_raw() })
-}
-
-/// The same for a name that stands in a file.
-pub(crate) fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| {
-        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("the formats are {}", names.join(", "))
-    })
-}
-
-fn rule(text: &str) -> Result<Rule, String> {
-    Rule::ALL
-        .iter()
-        .copied()
-        .find(|rule| rule.name() == text)
-        .ok_or_else(|| "no such rule; `literal-secret` is the one that can be allowed".to_owned())
 }

@@ -7,11 +7,11 @@ use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, Secret, Vault};
 use serde_json::json;
 
 use super::Done;
-use super::render::set_command;
 use super::target::{Target, field_name, only_secret};
 use crate::account::refresh_token;
 use crate::args::NoSecrets;
 use crate::context::Context;
+use crate::diagnose::set_command;
 use crate::failure::{Exit, Failure};
 use crate::input::{self, From};
 use crate::session::with_vault;

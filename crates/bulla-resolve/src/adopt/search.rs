@@ -177,10 +177,7 @@ impl<'a> Search<'a> {
 
     fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
         let key = self.path.last().map(|(_, key)| &**key).filter(|_| named);
-        // These settings of units say where a credential lies.
-        let is_place = |key: &&str| {
-            self.format == Format::Systemd && ["ImportCredential", "LoadCredential"].contains(key)
-        };
+        let is_place = |key: &&str| self.format == Format::Systemd && PLACES.contains(key);
         let is_named = key.is_some_and(|key| !is_place(&key));
         if matches!(scalar.text, Text::Opaque) {
             return self.unread(scalar, named, is_named);
@@ -473,6 +470,10 @@ impl<'a> Search<'a> {
 fn is_encoded(scalar: &Scalar) -> bool {
     scalar.role == Role::Encoded
 }
+
+/// Settings of units that say where a credential lies, or whether there is one.
+const PLACES: [&str; 4] =
+    ["AssertCredential", "ConditionCredential", "ImportCredential", "LoadCredential"];
 
 /// The field of what has no name.
 const UNNAMED: &str = "secret";

@@ -16,15 +16,24 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
 /// Whether a value under the name of a secret is something else: the path of a file with the secret in it,
 /// a switch, an amount, the name of an object of Kubernetes, or what the key to a secret is called.
 fn is_named_otherwise(name: &str, value: &str) -> bool {
-    if is_path(value) || SWITCHES.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+    if is_path(value)
+        || is_version(value)
+        || SWITCHES.iter().any(|word| value.eq_ignore_ascii_case(word))
+    {
         return true;
     }
     let words = words(name);
     let Some((last, before)) = words.split_last() else { return false };
     let follows = |list: &[&str]| before.last().is_some_and(|word| list.contains(&word.as_str()));
     match last.as_str() {
+        _ if before.iter().any(|word| CONDITIONS.contains(&word.as_str())) && is_number(value) => {
+            true
+        }
         "token" if is_number(value) => before.iter().any(|word| AMOUNTS.contains(&word.as_str())),
-        "secret" if follows(OBJECT_WORDS) => is_object_name(value),
+        // An annotation such as `nginx.ingress.kubernetes.io/auth-secret` may name a namespace, too.
+        "secret" if follows(OBJECT_WORDS) || name.contains('/') => {
+            value.split('/').all(is_object_name)
+        }
         "apikey" | "key" | "token" => {
             let is_words = |b: u8| b.is_ascii_lowercase() || b"-_".contains(&b);
             value.eq_ignore_ascii_case(last)
@@ -42,13 +51,20 @@ fn is_path(value: &str) -> bool {
         let rest = value.strip_prefix("%d").or_else(|| {
             let name = value.strip_prefix('$')?;
             let name = name.strip_prefix('{').unwrap_or(name);
-            let rest = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            let rest =
+                name.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "._".contains(c));
             (rest.len() < name.len()).then_some(rest.strip_prefix('}').unwrap_or(rest))
         });
         rest.is_some_and(|rest| rest.starts_with('/'))
     };
     value.bytes().all(is_plain)
         && (FOLDERS.iter().any(|folder| value.starts_with(folder)) || behind_variable())
+}
+
+/// Whether a value says which versions of a package will do: `^1.0.0`.
+fn is_version(value: &str) -> bool {
+    let number = value.strip_prefix(['^', '~']).unwrap_or_default();
+    !number.is_empty() && number.split('.').all(is_number)
 }
 
 fn is_number(value: &str) -> bool {
@@ -80,7 +96,8 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         }
     }
     let Some((last, before)) = words.split_last() else { return false };
-    if SECRET_WORDS.contains(&last.as_str()) {
+    // `PGPASSWORD` and `rootpassword` are written as one word.
+    if SECRET_WORDS.contains(&last.as_str()) || last.ends_with(PASSWORD) {
         return true;
     }
     last == "key" && before.last().is_some_and(|word| KEY_WORDS.contains(&word.as_str()))
@@ -164,7 +181,13 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
         || (value.starts_with('<') && value.ends_with('>'))
+        // Maven's and CMake's, with a name between them.
+        || (value.len() > 2 && value.starts_with('@') && value.ends_with('@') && is_dotted(value))
         || indirect(value).is_some()
+}
+
+fn is_dotted(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_alphanumeric() || b"@._-".contains(&b))
 }
 
 /// Whether a piece of a text is what it says, and nothing in it is replaced by another tool.
@@ -217,6 +240,7 @@ const SECRET_WORDS: &[&str] = &[
     "apikey",
     "credential",
     "credentials",
+    "dbpass",
     "identitytoken",
     "pass",
     "passphrase",
@@ -227,11 +251,35 @@ const SECRET_WORDS: &[&str] = &[
     "registrytoken",
     "secret",
     "secretkey",
+    "sshpass",
     "token",
 ];
 
-/// Values that are switches, and no value.
-const SWITCHES: &[&str] = &["false", "nil", "no", "none", "null", "off", "on", "true", "yes"];
+/// What the last word of a name may end with, too.
+const PASSWORD: &str = "password";
+
+/// Values that are switches or say what is done with a secret, and are none.
+const SWITCHES: &[&str] = &[
+    "false",
+    "include",
+    "nil",
+    "no",
+    "none",
+    "null",
+    "off",
+    "omit",
+    "on",
+    "optional",
+    "read",
+    "required",
+    "same-origin",
+    "true",
+    "write",
+    "yes",
+];
+
+/// What makes a secret something that there may or has to be.
+const CONDITIONS: &[&str] = &["allow", "require", "requires", "use"];
 
 /// What makes the amount of something of a `token`.
 const AMOUNTS: &[&str] = &["count", "limit", "max", "maximum", "min", "minimum", "number", "per"];
@@ -393,10 +441,13 @@ mod tests {
             "client-secret",
             "refresh_token",
             "aws_secret_access_key",
-            "PGPASSWD",
             "SSH_PRIVATE_KEY",
+            "PGPASSWORD",
+            "rootpassword",
+            "DBPASS",
+            "SSHPASS",
         ] {
-            assert_eq!(is_secret_name(name), name != "PGPASSWD", "{name}");
+            assert!(is_secret_name(name), "{name}");
         }
         for name in [
             "",
@@ -436,11 +487,22 @@ mod tests {
             ("api_key", "%d/api"),
             ("auth_token", "none"),
             ("use_password", "True"),
+            ("MYSQL_ALLOW_EMPTY_PASSWORD", "1"),
+            ("id-token", "write"),
+            ("credentials", "include"),
+            ("require_password", "required"),
+            ("password", "^1.0.0"),
+            ("nginx.ingress.kubernetes.io/auth-secret", "basic-auth"),
+            ("nginx.ingress.kubernetes.io/auth-tls-secret", "web/ca"),
+            ("privateKey", "${user.home}/.ssh/id_rsa"),
         ] {
             assert!(is_secret_name(name) && !is_secret(name, value), "{name} {value}");
         }
         for (name, value) in [
             ("existingSecret", "Hunter2"),
+            ("auth-secret", "basic-auth"),
+            ("password", "^hunter2"),
+            ("token", "1"),
             ("existingSecret", "0123456789abcdef0"),
             ("clientSecret", "my-secret"),
             ("token_secret", "abc"),

@@ -39,7 +39,7 @@ fn every_file_is_found_fault_with_as_expected() {
         }
     }
     assert!(failed.is_empty(), "{failed}");
-    // These need a vault or a command, or are about values or about how a file was named.
+    // These need a vault or a command, are about values, or hang on how a file was named.
     let elsewhere = [
         Rule::AmbiguousFill,
         Rule::CheckCommand,

@@ -2,7 +2,7 @@
 
 use bulla_resolve::{Problem, Rule};
 
-use crate::cmd::render::{RENDER_THE_CHART, is_chart};
+use crate::diagnose::{RENDER_THE_CHART, is_chart};
 
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {

@@ -52,7 +52,7 @@ fn finding(
                 near = if near.is_empty() { nearest.as_slice() } else { near };
             }
             Some(Answer::Failed(failure)) => {
-                let exit = super::super::render::exit_of(failure.kind);
+                let exit = crate::diagnose::exit_of(failure.kind);
                 return Err(
                     Failure::new(exit, Rule::SourceFailed.name(), &failure.what).about(reference)
                 );

@@ -61,9 +61,14 @@ impl CheckCommands {
         seen: &Seen<'_>,
         failed: &mut dyn FnMut(Failed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let runs = self.runs(seen);
+        for (check, number) in &runs {
+            let is_seen = |other: &usize| !check.takes_one() || other == number;
+            no_scripts((0..seen.names.len()).filter(is_seen).map(|number| &seen.names[number]))?;
+        }
         let copies = Copies::make(context, seen.names, seen.renderings)?;
         let signals = Signals::watch();
-        for (check, number) in self.runs(seen) {
+        for (check, number) in runs {
             let name = &seen.names[number];
             let of =
                 if check.takes_one() { format!(" of {}", name.display()) } else { String::new() };
@@ -210,28 +215,31 @@ impl Check {
 
 pub(crate) fn command(text: &str) -> Result<Check, &'static str> {
     let words = shlex::split(text).ok_or("its quotes do not match")?;
-    let mut holders = words.iter().skip(1).filter(|word| holds_a_path(word)).peekable();
-    if holders.peek().is_none() {
-        return Err("nothing in it stands for the rendering; write {} or {dir}");
-    }
-    if holders.all(|word| is_plain(word)) {
+    if words.iter().skip(1).any(|word| word.contains("{}") || word.contains("{dir}")) {
         Ok(Check(words))
     } else {
-        Err(
-            "a script would run what the name of a file says; write {} and {dir} behind it, as in sh -c 'SCRIPT \"$1\"' sh {}",
-        )
+        Err("nothing in it stands for the rendering; write {} or {dir}")
     }
 }
 
-fn holds_a_path(word: &str) -> bool {
-    word.contains("{}") || word.contains("{dir}")
-}
-
-/// Whether a word around a path is nothing that a shell would take for more, such as `--file={}`. Who
-/// may add a template names a file, and must not write a piece of a script by it.
-fn is_plain(word: &str) -> bool {
-    let around = word.replace("{dir}", "").replace("{}", "");
-    around.chars().all(|c| c.is_ascii_alphanumeric() || "-_+./:=,@%".contains(c))
+/// Refuses names of which a shell would make more than a path. Who may add a template names a file, and
+/// must not write a piece of a command by it, wherever in a script `{}` stands.
+fn no_scripts<'n>(names: impl IntoIterator<Item = &'n PathBuf>) -> Result<(), Failure> {
+    let is_plain = |name: &&PathBuf| {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_+./:=,@%".contains(c);
+        name.to_str().is_some_and(|name| name.chars().all(is_plain))
+    };
+    match names.into_iter().find(|name| !is_plain(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let fact = format!(
+                "no check is run on {}, as its name could be a piece of a script",
+                name.display()
+            );
+            Err(Failure::new(Exit::Failed, "check-failed", fact)
+                .hint("files that are checked have names of letters, digits and -_+./:=,@%"))
+        }
+    }
 }
 
 /// The last lines of what a check printed: there most tools say what is wrong.
