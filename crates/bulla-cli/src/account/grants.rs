@@ -95,6 +95,7 @@ pub(crate) fn persist<T>(
     mut write: impl FnMut(&Vault<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut written = write(vault);
+    let mut asked_to_end = false;
     for tries in 0..TRIES {
         let failure = match written {
             Err(failure) if PASSING.contains(&failure.code) => failure,
@@ -106,6 +107,12 @@ pub(crate) fn persist<T>(
                 failure.fact
             ));
         }
+        if hold::is_to_end() && !asked_to_end {
+            asked_to_end = true;
+            context.printer.warn(
+                "ending now would lose the token; it is tried for five minutes in all, and SIGQUIT (Ctrl-\\) ends it all the same",
+            );
+        }
         std::thread::sleep(PAUSE);
         written = match failure.code {
             // A store that failed once is not to be written to again; one that is opened anew looks
@@ -113,6 +120,13 @@ pub(crate) fn persist<T>(
             "store" | "read-only" => anew(context, vault, &mut write),
             _ => write(vault),
         };
+    }
+    // The signal that was held ends this before anybody else could tell it.
+    if let Err(failure) = &written
+        && hold::is_to_end()
+    {
+        context.printer.failure(failure);
+        context.printer.warn(format_args!("what the provider gave for {name} is lost"));
     }
     written
 }
@@ -158,14 +172,13 @@ pub(crate) fn hold_still<'v>(
     mailboxes.into_iter().map(lock).collect()
 }
 
-/// The mailboxes whose tokens are being renewed: under another key a token that comes could not be
-/// written, and its lock has another name. Renewals that were cut off do not count.
+/// The mailboxes whose tokens are being renewed, or whose owners are just consenting: under another key
+/// a token that comes could not be written, and its lock has another name.
 pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
     let mut names = Vec::new();
     vault.read()?.each::<Failure>(&mut |version| {
         if let Some(entry) = version.live()
             && entry.kind() == Kind::Mailbox
-            && grant(&version.name, entry).is_ok_and(|g| matches!(g.life, Life::Refreshing { .. }))
         {
             names.push(version.name);
         }

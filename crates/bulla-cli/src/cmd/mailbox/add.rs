@@ -8,7 +8,7 @@ use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, State, Vault};
 use super::{NetworkArgs, opens};
 use crate::account::{
     Account, CLIENT, CLIENT_CREDENTIALS, GRANT_TYPE, Registration, SCOPE, USER, VaultGrants, grant,
-    new_mailbox_name, put, servers, text,
+    new_mailbox_name, put, refresh_token, servers, state, text,
 };
 use crate::args::NoSecrets;
 use crate::cmd::Done;
@@ -142,10 +142,12 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
                 .hint("`bulla mailbox status` shows whether it works; `bulla set` replaces it all the same"));
         }
         put(&mut entry, refresh.as_ref())?;
-        // Whoever names another client than before means it: then nothing is known of the token.
-        if grant(&name, &entry).is_ok_and(|grant| !grant.is_of(&client.at)) {
-            entry.set_token_state(None);
-        }
+        // Whoever names another client than before means it: then nothing is known of the token, but
+        // that nobody else is to see it.
+        let known = grant(&name, &entry).ok().filter(|grant| grant.is_of(&client.at));
+        let mut known = known.unwrap_or_else(|| Grant::new(refresh_token(&entry)));
+        known.origin.client = Some(client.at.clone());
+        entry.set_token_state(Some(state(&known)));
         set_public(&mut entry, &fields)?;
         let version = batch.put(&name, entry, None)?;
         batch.commit()?;

@@ -8,6 +8,7 @@ use bulla_oauth::{
     Authorization, Browser, DeviceCode, Grant, Life, Loopback, Protocol, Secret, TokenEndpoint,
     Tokens,
 };
+use bulla_vault::store::Lock;
 use bulla_vault::{Entry, EntryName, Kind, State, Vault};
 use serde_json::json;
 
@@ -135,9 +136,10 @@ fn one(
     }
     account.registration.discover(network)?;
     network.ready()?;
-    let (tokens, browser) =
-        consent(context, args, &account, network).map_err(|failure| account.named(failure))?;
+    let Consent { tokens, lock, browser } = consent(context, vault, args, &account, network)
+        .map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
+    drop(lock);
     if let Some(browser) = browser {
         match &done {
             Ok(_) => browser.show(
@@ -202,13 +204,24 @@ fn account(
     })
 }
 
-/// Gets tokens by the owner's consent, and the browser that waits for what comes of it.
-fn consent(
+/// What an owner's consent brought.
+struct Consent<'v> {
+    tokens: Tokens,
+    /// The mailbox's lock, so that nobody refreshes the old grant or changes the vault's key before
+    /// the new one is kept.
+    lock: Box<dyn Lock + 'v>,
+    /// The browser that waits for what comes of it.
+    browser: Option<Browser>,
+}
+
+/// Gets tokens by the owner's consent.
+fn consent<'v>(
     context: &Context,
+    vault: &'v Vault<'_>,
     args: &AuthorizeArgs,
     account: &Account,
     network: &Network,
-) -> Result<(Tokens, Option<Browser>), Failure> {
+) -> Result<Consent<'v>, Failure> {
     let Registration { client, provider, .. } = &account.registration;
     let scopes = scopes(account);
     if args.device {
@@ -230,7 +243,7 @@ fn consent(
             lasting(code.left(&WallClock))
         ));
         let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
-        return Ok((tokens, None));
+        return Ok(Consent { tokens, lock: vault.lock(&account.name)?, browser: None });
     }
     let loopback = match Loopback::open(provider.redirect_pattern()) {
         // Nobody listens there.
@@ -240,7 +253,11 @@ fn consent(
     let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
-        Ok::<_, Failure>(attempt.exchange(code, client, &provider.token_endpoint, network)?)
+        let lock = vault.lock(&account.name)?;
+        // Under another key than before nothing could be kept, so nothing is asked for.
+        drop(vault.read()?);
+        let tokens = attempt.exchange(code, client, &provider.token_endpoint, network)?;
+        Ok::<_, Failure>((tokens, lock))
     };
     context.printer.instruct(format_args!(
         "Open this address in a browser, and sign in as {}:\n\n{}\n",
@@ -249,7 +266,8 @@ fn consent(
     ));
     let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = code_pasted(context, &attempt)?;
-        return Ok((exchange(attempt, &code)?, None));
+        let (tokens, lock) = exchange(attempt, &code)?;
+        return Ok(Consent { tokens, lock, browser: None });
     };
     let patience = args.timeout.unwrap_or(PATIENCE);
     context.printer.instruct(format_args!(
@@ -260,7 +278,7 @@ fn consent(
     let (code, browser) = loopback.wait(&attempt, Duration::from_secs(patience))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
-        Ok(tokens) => Ok((tokens, Some(browser))),
+        Ok((tokens, lock)) => Ok(Consent { tokens, lock, browser: Some(browser) }),
         Err(failure) => {
             show_failure(browser, &failure);
             Err(failure)
@@ -361,8 +379,6 @@ fn keep(
         }
     }
     let access = tokens.access.duplicate();
-    // Nobody else refreshes the old grant while the new one takes its place.
-    let _lock = vault.lock(&account.name)?;
     let before = vault.read()?.find(&account.name)?;
     let before = match before.as_ref().and_then(|version| version.live()) {
         // A state that cannot be read is replaced by one that can.

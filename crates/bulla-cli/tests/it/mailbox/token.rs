@@ -211,6 +211,32 @@ fn a_new_key_waits_for_those_who_begin_while_it_is_made() {
     world.run("mailbox status alice@example.com --probe").succeeds();
 }
 
+/// While somebody consents there is no state of a refresh in the vault, and `rekey` went ahead: the new
+/// grant could not be written any more, and the provider may have ended the old one.
+#[test]
+fn a_new_key_waits_for_who_is_consenting() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.authorize("alice@example.com", "--no-verify");
+    let before = world.refresh_token("alice@example.com");
+    let asked = world.bed.token_requests().len();
+    let waiting = world.begin("mailbox authorize alice@example.com --no-verify");
+    let url = waiting.url("alice@example.com");
+    world.bed.fault(r#"{"delay_after": 4000}"#);
+    thread::scope(|scope| {
+        scope.spawn(|| world.visit(&url, "alice@example.com", &["--follow"]));
+        let until = Instant::now() + PATIENCE;
+        while world.bed.token_requests().len() == asked {
+            assert!(Instant::now() < until, "the code was not sent");
+            thread::sleep(Duration::from_millis(20));
+        }
+        world.run("rekey").succeeds();
+    });
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 0, "{ended}");
+    assert_ne!(world.refresh_token("alice@example.com"), before);
+    world.run("mailbox status alice@example.com --probe").succeeds();
+}
+
 /// Waits until a refresh is on its way.
 fn is_begun(world: &World, address: &str) {
     let until = Instant::now() + PATIENCE;
