@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
+#[allow(unused_imports, reason = "a benchmark has no tests")]
+#[path = "../src/cmd/run/escapes.rs"]
+mod escapes;
 #[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/forms.rs"]
 mod forms;

@@ -166,7 +166,8 @@ impl Authorization {
     /// # Errors
     /// See [`CallbackError`].
     pub fn pasted(&self, text: &str) -> Result<Secret, CallbackError> {
-        let text = text.trim();
+        // Some put it into quotes, as for a shell.
+        let text = text.trim().trim_matches(['"', '\'', '<', '>']);
         if let Some((_, query)) = text.split_once('?') {
             return self.code(query.split('#').next().unwrap_or_default());
         }
@@ -310,6 +311,7 @@ mod tests {
         let state = &attempt.state;
         let good = [
             format!(" http://127.0.0.1:9/?state={state}&code=4%2F0A&scope=x#frag \n"),
+            format!("'http://127.0.0.1:9/?state={state}&code=4%2F0A'"),
             format!("?code=4%2F0A&state={state}"),
             format!("code=4%2F0A&state={state}"),
             "code=4/0A".to_owned(),

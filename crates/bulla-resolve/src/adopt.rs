@@ -4,6 +4,7 @@
 mod inside;
 mod search;
 pub(crate) mod signs;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 
 use self::search::Search;
 use crate::Reference;
-use crate::check::{lines, tokens};
+use crate::check::{is_utf16, lines, tokens};
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Malformed, Output, Part, Refusal, Scalar};
@@ -141,7 +142,13 @@ impl Adoption {
     /// If the format is not known or the file does not follow it.
     pub fn find(name: &str, src: &[u8], format: Option<Format>) -> Result<Self, Problem> {
         let problem = |pending| locate(name, src, vec![pending]).remove(0);
-        let Some(format) = format.or_else(|| Format::detect(name, src)) else {
+        let format = format.or_else(|| Format::detect(name, src));
+        if is_utf16(src, format) {
+            let what =
+                "the file is in UTF-16 or UTF-32 and not in UTF-8, so no secret is seen in it";
+            return Err(problem(Pending::new(0, Rule::WrongEncoding, what)));
+        }
+        let Some(format) = format else {
             let what = "the format of the file is not known; name it";
             return Err(problem(Pending::new(0, Rule::UnknownFormat, what)));
         };
@@ -149,7 +156,7 @@ impl Adoption {
         search
             .run()
             .map_err(|Malformed { at, rule, what }| problem(Pending::new(at, rule, what)))?;
-        let Search { finds, spots, opaque, references, encrypted, .. } = search;
+        let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
             left: Vec::new(),
@@ -160,7 +167,7 @@ impl Adoption {
             format,
             spots,
         };
-        let mut left = adoption.leave_what_is_no_value(&opaque);
+        let mut left = adoption.leave_what_is_no_value(&opaque, &secret_names.into_inner());
         left.extend(opaque.into_iter().map(|(span, place)| {
             let mut what = format!("{} stays here in clear: {}", escaped(&place), unclear::WHAT);
             if let Some(cause) = unclear::cause(format, &adoption.src, &span) {
@@ -203,10 +210,12 @@ impl Adoption {
         Err(locate(&self.name, &self.src, pending.collect()))
     }
 
-    /// What has the shape of a secret and is in no find, nor in what is `unclear`.
+    /// What has the shape of a secret and is in no find, nor in what is `unclear`. Of `names`, no entry
+    /// has one.
     fn leave_what_is_no_value(
         &self,
         unclear: &[(Range<usize>, String)],
+        names: &[Zeroizing<String>],
     ) -> Vec<(usize, (Stays, String))> {
         let finds = self.finds.iter().map(|find| match self.spots[&find.span.start].verbatim {
             Some(_) => self.at(find)..self.at(find) + find.range.len(),
@@ -226,8 +235,16 @@ impl Adoption {
             known.get(next).is_some_and(|span| span.start < token.end)
         };
         let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
-        let tokens =
-            tokens.map(|token| (token.start, (self.why_no_value(&token), what.to_owned())));
+        let is_name = |token: &Range<usize>| {
+            let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
+            names.iter().any(|name| name.contains(text))
+        };
+        let of_name = "a name that looks like a secret stays here in clear; entries that would be named \
+                       after it have a number instead";
+        let tokens = tokens.map(|token| {
+            let what = if is_name(&token) { of_name } else { what };
+            (token.start, (self.why_no_value(&token), what.to_owned()))
+        });
         let lines = lines.iter().map(|(name, span)| {
             let name = escaped(name);
             let what =

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::adopt::{Literal, LiteralSearch, literals};
 use crate::format::Format;
 use crate::migrate::left_over;
-use crate::problem::{Pending, Problem, Rule, escaped, locate};
+use crate::problem::{Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
 use crate::template::{Read, Template};
 use crate::uses::Use;
@@ -51,6 +51,14 @@ impl Check {
         });
         let literals = search.map_or_else(Vec::new, |search| search.after(&read));
         let template = Template::of(name, src, format, read);
+        let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;
+        if is_utf16(&template.src, format) && !template.problems.iter().any(is_told) {
+            let what = "the file is in UTF-16 or UTF-32 and not in UTF-8, so neither secrets nor \
+                        references are seen in it";
+            let pending = vec![Pending::new(0, Rule::WrongEncoding, what)];
+            let found = locate_first(template.name(), &template.src, pending);
+            return Self::of_template(&template, found, is_text && !is_binary);
+        }
         // Most files of a tree hold nothing of all this, and were not parsed.
         let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
         if by_tokens && !named && !is_genesys && template.places.is_empty() {
@@ -81,7 +89,7 @@ impl Check {
                 pending.push(Pending::new(start, Rule::LiteralSecret, what));
             }
         }
-        let found = locate(template.name(), &template.src, pending);
+        let found = locate_first(template.name(), &template.src, pending);
         Self::of_template(&template, found, is_text && !is_binary)
     }
 
@@ -90,6 +98,28 @@ impl Check {
         findings.sort_by_key(|problem| (problem.line, problem.column, problem.rule));
         Self { findings, uses: template.uses(), is_text }
     }
+}
+
+/// Whether a file is a text in UTF-16 or UTF-32, which some readers take by its byte order mark, or by where
+/// its first characters have NUL. Only what has a format is a text without such a mark, and with one only
+/// what decodes.
+pub(crate) fn is_utf16(src: &[u8], format: Option<Format>) -> bool {
+    let has_syntax = format.is_some_and(|format| format != Format::Text);
+    let unit: fn([u8; 2]) -> u16 = match src {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        [a, b, c, d, ..] if has_syntax => {
+            let zeros = [a, b, c, d].into_iter().filter(|&&b| b == 0).count();
+            return zeros > 0 && zeros < 4;
+        }
+        _ => return false,
+    };
+    if has_syntax {
+        return true;
+    }
+    let units = src.as_chunks::<2>().0.iter().map(|&pair| unit(pair));
+    let is_text = |c: char| !c.is_control() || c.is_whitespace();
+    char::decode_utf16(units).all(|c| c.is_ok_and(is_text)) && src.len().is_multiple_of(2)
 }
 
 /// Where secrets stand in a template in clear, by all signs there are; in order, and none overlaps
@@ -145,6 +175,30 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What readers of the format can read, and a search for UTF-8 cannot, passed as clean.
+    #[test]
+    fn what_cannot_be_read_is_not_clean() {
+        let text = "\u{feff}password = hunter2hunter2\r\n";
+        let encoded = |unit: fn(u16) -> [u8; 2], skip| -> Vec<u8> {
+            text.encode_utf16().skip(skip).flat_map(unit).collect()
+        };
+        for (name, src, is_one) in [
+            ("a.json", encoded(u16::to_le_bytes, 0), true),
+            ("a.yaml", encoded(u16::to_be_bytes, 0), true),
+            ("a.xml", encoded(u16::to_be_bytes, 1), true),
+            ("a.json", encoded(u16::to_le_bytes, 1), true),
+            ("a.conf", encoded(u16::to_le_bytes, 0), true),
+            ("a.bin", b"\xff\xfe\0\0\x01\0".to_vec(), false),
+            ("a.bin", b"\0\x01ab".to_vec(), false),
+            ("a.yaml", b"\xef\xbb\xbfa: 1\n".to_vec(), false),
+        ] {
+            let found = Check::of(name, src, None).findings;
+            let rules: Vec<_> = found.iter().map(|problem| problem.rule).collect();
+            let expected: &[Rule] = if is_one { &[Rule::WrongEncoding] } else { &[] };
+            assert_eq!(rules, expected, "{name}");
+        }
+    }
 
     /// A file is gone through once for its references and its secrets in clear, and as many are found.
     #[test]

@@ -33,6 +33,7 @@ use crate::problem::{About, Rule};
 use crate::secret::Draft;
 
 pub(crate) use shell::is_special as is_special_to_shells;
+pub(crate) use yaml::{Aliased, aliased};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $format:ident = $name:literal, $syntax:expr;)*) => {

@@ -12,8 +12,9 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use crate::Reference;
+use crate::check::tokens;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
-use crate::names::{segment, stem};
+use crate::names::{self, segment, stem};
 use crate::problem::{Pending, Rule, escaped};
 use crate::reference::SCHEME;
 use crate::template::{Origin, Slot, Wants};
@@ -267,6 +268,11 @@ impl FillRule<'_> {
             let what = "the option secret names no section: it is not UTF-8 or holds white space";
             return self.report(secret.at, Rule::BadSecretName, what.to_owned());
         };
+        if !tokens::find(name.as_bytes()).is_empty() {
+            let what = "the option secret holds what looks like a secret; it is to hold NAME, and the \
+                        secret stands in the section [secret-NAME]";
+            return self.report(secret.at, Rule::BadSecretName, what.to_owned());
+        }
         let entry = format!("secret-{name}");
         let (at, set) = (secret.at, section.set);
         self.secret_section(sections, &entry, at, set);
@@ -411,7 +417,7 @@ impl FillRule<'_> {
     fn password_of(&self, section: &Section, sections: &[Section]) -> Option<Reference> {
         let own = section.own_entry(&self.stem);
         let (entry, field) = if !section.is_client() {
-            (section.name.clone(), CLIENT_SECRET)
+            (names::whole(&section.name).to_owned(), CLIENT_SECRET)
         } else if section.text("secret").is_some() && section.uses_tokens() {
             let shared = section.address().map(|address| format!("mailbox/{address}"));
             (shared.unwrap_or(own), REFRESH_TOKEN)

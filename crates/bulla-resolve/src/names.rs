@@ -3,7 +3,7 @@
 use crate::check::tokens;
 
 /// The name of what has none that could be one.
-const NAMELESS: &str = "unnamed";
+pub(crate) const NAMELESS: &str = "unnamed";
 
 /// What entries of a file are named after: its name without folder, leading dot and extension.
 pub(crate) fn stem(name: &str) -> String {
@@ -17,13 +17,18 @@ pub(crate) fn stem(name: &str) -> String {
 
 /// A name as a part of an entry's name, which is no secret: one that looks like it is left out.
 pub(crate) fn segment(name: &str) -> String {
-    if !tokens::find(name.as_bytes()).is_empty() {
+    if !tokens::in_name(name).is_empty() {
         return NAMELESS.to_owned();
     }
     let plain = |c: char| if c.is_alphanumeric() || "-._~+@".contains(c) { c } else { '-' };
     let segment: String = name.chars().take(100).map(plain).collect();
     let segment = segment.trim_matches(['-', '.']);
     if segment.is_empty() { NAMELESS.to_owned() } else { segment.to_owned() }
+}
+
+/// A name that is an entry's name as it is, unless it looks like a secret.
+pub(crate) fn whole(name: &str) -> &str {
+    if tokens::in_name(name).is_empty() { name } else { NAMELESS }
 }
 
 #[cfg(test)]
@@ -48,6 +53,7 @@ mod tests {
     #[test]
     fn secrets_are_no_names_of_entries() {
         assert_eq!(segment("ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD"), "unnamed");
+        assert_eq!(segment("secret-ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD"), "unnamed");
         assert_eq!(segment("npm_registry_token"), "npm_registry_token");
     }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a template or a render, with its place.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Reference;
@@ -213,7 +214,7 @@ rules! {
     UnusedSecretSection = "unused-secret-section", Warning;
     /// Login mechanisms beside XOAUTH2, to which the token would be sent as a password.
     WeakerMechanisms = "weaker-mechanisms", Warning;
-    /// A file with references in an encoding other than UTF-8 where the format needs that.
+    /// A file in an encoding other than UTF-8 where that is needed.
     WrongEncoding = "wrong-encoding", Template;
     /// Login mechanisms of another protocol than that of the section.
     WrongProtocol = "wrong-protocol", Finding;
@@ -253,14 +254,46 @@ pub(crate) fn locate(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<P
             // All but the further bytes of UTF-8 characters.
             column += passed.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count();
             done = at;
-            Problem { rule, kind, file: file.to_owned(), line, column, what, nearest, about }
+            let file = file.to_owned();
+            // This is the one way to a report, and none shows a name that looks like a secret.
+            let what = without_secrets(&what).into_owned();
+            let nearest = nearest.iter().map(|near| without_secrets(near).into_owned()).collect();
+            Problem { rule, kind, file, line, column, what, nearest, about }
         })
         .collect()
 }
 
+/// How many problems of one rule are told of one file: nobody reads more, and a file could have millions.
+const MOST: usize = 100;
+
+/// As [`locate`], but where a rule is broken more than [`MOST`] times, the place of the next one says how
+/// many there are.
+pub(crate) fn locate_first(file: &str, src: &[u8], mut pending: Vec<Pending>) -> Vec<Problem> {
+    if pending.len() > MOST {
+        pending.sort_by_key(|problem| problem.at);
+        let mut left = BTreeMap::new();
+        for Pending { rule, kind, .. } in &pending {
+            *left.entry((*rule, *kind)).or_insert(0_usize) += 1;
+        }
+        let mut told = BTreeMap::new();
+        pending.retain_mut(|problem| {
+            let key = (problem.rule, problem.kind);
+            let told = told.entry(key).or_insert(0_usize);
+            *told += 1;
+            let more = left[&key].saturating_sub(MOST);
+            if *told > MOST && more > 1 {
+                problem.what = format!("and {more} more like this, from here on");
+                (problem.nearest, problem.about) = (Vec::new(), None);
+            }
+            *told <= MOST + 1
+        });
+    }
+    locate(file, src, pending)
+}
+
 /// `text` with a word in the place of what has the shape of a secret.
 pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
-    let secrets = tokens::find(text.as_bytes());
+    let secrets = tokens::in_name(text);
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -303,6 +336,33 @@ mod tests {
             .map(|problem| (problem.line, problem.column))
             .collect();
         assert_eq!(places, [(1, 1), (2, 3), (3, 1)]);
+    }
+
+    /// A million broken references made a report of 71 MB.
+    #[test]
+    fn of_many_problems_the_first_are_told() {
+        for (count, told) in [(100, 100), (101, 101), (102, 101), (5000, 101)] {
+            let rules = [Rule::Malformed, Rule::Missing];
+            let pending = (0..count).flat_map(|at| rules.map(|rule| Pending::new(at, rule, "x")));
+            let found = locate_first("f", &[b'x'; 5000], pending.collect());
+            assert_eq!(found.len(), 2 * told);
+            let last = &found[2 * told - 1];
+            let more = format!("and {} more like this, from here on", count - 100);
+            assert_eq!(last.what, if count > 101 { &more } else { "x" });
+            assert_eq!(last.column, told);
+        }
+    }
+
+    /// The option `secret` may hold the secret itself, instead of the name of a section.
+    #[test]
+    fn names_that_are_secrets_are_not_told() {
+        let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD";
+        let mut pending =
+            Pending::new(0, Rule::Missing, format!("the section [secret-{token}] is not there"));
+        pending.nearest.push(format!("[secret-{token}]"));
+        let problem = locate("f", b"", vec![pending]).remove(0);
+        assert_eq!(problem.what, "the section [secret-(like a secret)] is not there");
+        assert_eq!(problem.nearest, ["[secret-(like a secret)]"]);
     }
 
     #[test]

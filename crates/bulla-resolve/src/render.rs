@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::Reference;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Output, Part, Refusal, Text};
-use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate};
+use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate_first};
 use crate::secret::{Draft, Secret};
 use crate::source::{Answer, Failure, RefPart, Source};
 use crate::template::{Place, Segment, Shape, Slot, Template};
@@ -52,7 +52,7 @@ pub fn render(
             .collect();
         let mut placing = Placing::new(template, answers, &mut failures);
         let rendering = placing.render();
-        found.extend(locate(&template.name, &template.src, placing.pending));
+        found.extend(locate_first(&template.name, &template.src, placing.pending));
         found.sort_by_key(|problem| (problem.line, problem.column));
         problems.append(&mut found);
         // Without problems there is no use for what was rendered before.

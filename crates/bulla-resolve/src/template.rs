@@ -8,7 +8,7 @@ use crate::expression::{self, Expression};
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Syntax, Text};
 use crate::genesys::Sections;
-use crate::problem::{Pending, Problem, Rule, locate};
+use crate::problem::{Pending, Problem, Rule, locate_first};
 use crate::unclear;
 
 /// A configuration file with references, ready to be rendered.
@@ -78,7 +78,7 @@ impl Template {
     /// The template that `src` was read as.
     pub(crate) fn of(name: &str, src: Vec<u8>, format: Option<Format>, read: Read) -> Self {
         let Read { places, pending, wanted, shape, .. } = read;
-        let problems = locate(name, &src, pending);
+        let problems = locate_first(name, &src, pending);
         let wanted = wanted.into_list();
         Self { name: name.to_owned(), src, format, places, wanted, problems, shape }
     }

@@ -31,6 +31,7 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
     let above = &src[start_of(start.saturating_sub(1))..start];
     let is_node = matches!(format, Format::Dotenv | Format::DotenvNode);
     let is_shell = matches!(format, Format::Dotenv | Format::Shell);
+    let is_anchor = |word: &[u8]| word.starts_with(b"&");
     match format {
         Format::Dotenv if before.trim_ascii_start().starts_with(b"export") => Some(
             "systemd and Docker read no line that begins with `export`: leave that out, or name the \
@@ -50,6 +51,13 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
             "node reads a comment that is indented, or a line of blanks, as the beginning of a name: \
              take the blanks away in the lines above",
         ),
+        Format::Yaml
+            if before.trim_ascii_end().rsplit(|&b| b == b' ').next().is_some_and(is_anchor) =>
+        {
+            Some(
+                "an alias gives it this name elsewhere; write the value there instead of the alias",
+            )
+        }
         Format::Dotenv | Format::DotenvNode | Format::DotenvPython if raw.starts_with(b"#") => {
             Some("to some, it is a comment; write quotes around it")
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::Reference;
 use crate::filter::Filter;
 use crate::genesys::Sections;
-use crate::problem::{Pending, Rule, locate};
+use crate::problem::{Pending, Rule, locate, without_secrets};
 use crate::template::{Origin, Segment, Slot, Template};
 
 /// One place of a template that asks for a value.
@@ -63,10 +63,11 @@ impl Template {
             return HashMap::new();
         };
         let sections = Sections::of(&self.src, format).unwrap_or_default();
+        let shown = |name: &str| without_secrets(name).into_owned();
         let blank = sections.iter().flat_map(|section| {
             let blank = section.options.iter().filter(|option| option.is_blank());
             blank.map(|option| {
-                let (section, option_name) = (section.name.clone(), option.name.clone());
+                let (section, option_name) = (shown(&section.name), shown(&option.name));
                 (option.scalar, Origin::Filled { section, option: option_name })
             })
         });

@@ -1,6 +1,7 @@
 //! `bulla run`: runs a program with values in its environment and in files in memory.
 
 mod child;
+mod escapes;
 mod forms;
 mod leader;
 mod masker;

@@ -1,20 +1,21 @@
 //! Looks through a file for secrets.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use super::inside::{self, Name};
-use super::{Braces, EntryKind, Find, Spot, signs};
+use super::{Braces, EntryKind, Find, Spot, signs, unread};
 use crate::Reference;
 use crate::expression;
 use crate::filter::Filter;
-use crate::format::{Format, Malformed, Role, Scalar, Text};
+use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
 use crate::indirect::{Indirect, indirect};
-use crate::names::{segment, stem};
+use crate::names::{self, segment, stem};
 use crate::problem::without_secrets;
 use crate::secret::Secret;
 
@@ -30,6 +31,8 @@ pub(super) struct Search<'a> {
     pub(super) spots: BTreeMap<usize, Spot>,
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
+    /// Names that look like secrets, in the place of which entries have numbers.
+    pub(super) secret_names: RefCell<Vec<Zeroizing<String>>>,
     /// How many values are references of other tools.
     pub(super) references: usize,
     /// How many values other tools have encrypted.
@@ -43,6 +46,8 @@ pub(super) struct Search<'a> {
     path: Vec<(usize, Cow<'a, str>)>,
     /// Whether the last name of the path waits for its value.
     named: bool,
+    /// Whether the value before was nothing, and may go on in the next line.
+    is_open: bool,
     /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
     label: Option<(usize, usize, String)>,
 }
@@ -56,6 +61,7 @@ impl<'a> Search<'a> {
             finds: Vec::new(),
             spots: BTreeMap::new(),
             opaque: Vec::new(),
+            secret_names: RefCell::default(),
             references: 0,
             encrypted: 0,
             fields: BTreeMap::new(),
@@ -63,6 +69,7 @@ impl<'a> Search<'a> {
             scalars: 0,
             path: Vec::new(),
             named: false,
+            is_open: false,
             label: None,
         }
     }
@@ -91,6 +98,9 @@ impl<'a> Search<'a> {
 
     /// Has come to the end of the file.
     pub(super) fn finish(&mut self) {
+        if self.format == Format::Yaml {
+            self.aliases();
+        }
         for section in std::mem::take(&mut self.sections).into_sections() {
             self.genesys_section(&section);
         }
@@ -98,6 +108,19 @@ impl<'a> Search<'a> {
         self.finds.dedup_by(|next, find| {
             next.span.start == find.span.start && next.range.start < find.range.end
         });
+    }
+
+    /// Secrets by the name of an alias, of which others are used instead.
+    fn aliases(&mut self) {
+        let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
+        for Aliased { name, span, text } in aliased(self.src) {
+            let is_known = self.spots.contains_key(&span.start) || known.contains(&span.start);
+            let is_one = signs::is_secret(&name, &text) && !signs::is_placeholder(&text);
+            if is_one && !is_known && !expression::has_plain(text.as_bytes()) {
+                known.insert(span.start);
+                self.opaque.push((span, without_secrets(&name).into_owned()));
+            }
+        }
     }
 
     /// Follows the names to a value, and looks whether it is a secret.
@@ -232,27 +255,19 @@ impl<'a> Search<'a> {
         if expression::has_plain(raw.as_bytes()) {
             return;
         }
+        // Python goes on to read the value of `password =` in the next line, if that is indented.
+        let is_more = std::mem::take(&mut self.is_open) && !has_key;
+        self.is_open = self.format == Format::Ini && by_name && scalar.span.is_empty();
         let mut place = self.place();
-        let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name);
-        // A line that not all read as an option: `password: x`, or one that is indented.
-        let line = matches!(self.format, Format::Ini | Format::IniMysql)
-            .then(|| raw.split_once(['=', ':']))
-            .flatten()
-            .filter(|(name, _)| !has_key && signs::is_secret_name(name.trim()));
-        let is_item = !has_key && line.is_none();
-        let (key, raw) = match line {
-            Some((name, value)) => {
-                let name = name.trim();
-                match self.path.is_empty() {
-                    true => place.clear(),
-                    false => place.push('.'),
-                }
-                place.push_str(&without_secrets(name));
-                (Some(name), value)
+        let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name || is_more);
+        if let Some(name) = unread::assignment(self.format, &raw, has_key) {
+            match self.path.is_empty() {
+                true => place.clear(),
+                false => place.push('.'),
             }
-            None => (key, &*raw),
-        };
-        if is_secret_unread(raw, key, is_item) {
+            place.push_str(&without_secrets(name));
+            self.opaque.push((scalar.span.clone(), place));
+        } else if unread::is_secret(&raw, key, !has_key) {
             self.opaque.push((scalar.span.clone(), place));
         }
     }
@@ -326,8 +341,22 @@ impl<'a> Search<'a> {
 
     /// The entry that is named after the file and `names`.
     fn entry<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
-        let segments = [self.stem.clone()].into_iter().chain(names.map(segment));
+        let names = names.map(|name| self.numbered(name).unwrap_or_else(|| segment(name)));
+        let segments = [self.stem.clone()].into_iter().chain(names);
         segments.collect::<Vec<_>>().join("/")
+    }
+
+    /// What stands in an entry's name for a name that looks like a secret, which anybody may read there.
+    fn numbered(&self, name: &str) -> Option<String> {
+        if names::whole(name) == name {
+            return None;
+        }
+        let mut known = self.secret_names.borrow_mut();
+        let number = known.iter().position(|known| **known == *name).unwrap_or_else(|| {
+            known.push(Zeroizing::new(name.to_owned()));
+            known.len() - 1
+        });
+        Some(format!("{}-{}", names::NAMELESS, number + 1))
     }
 
     /// The credentials of a section that Genesys' mail server reads.
@@ -340,7 +369,8 @@ impl<'a> Search<'a> {
             let find = What { place, ..What::whole(option.span.clone(), &option.value) };
             match (option.name.as_str(), &secret) {
                 ("password", _) if !section.is_client() => {
-                    self.add(find, &section.name, EntryKind::OauthClient, CLIENT_SECRET, false);
+                    let entry = names::whole(&section.name);
+                    self.add(find, entry, EntryKind::OauthClient, CLIENT_SECRET, false);
                 }
                 ("password", Some(_)) if section.uses_tokens() => {
                     self.refresh_token(find, section);
@@ -352,8 +382,7 @@ impl<'a> Search<'a> {
                 }
                 ("password", _) => self.add(find, &own, EntryKind::Secret, PASSWORD, false),
                 ("client-id", Some(entry)) if section.is_client() && section.uses_tokens() => {
-                    let entry = entry.clone();
-                    self.client_id(find, &entry);
+                    self.client_id(find, names::whole(entry));
                 }
                 (name, _) if name.ends_with(".password") => {
                     self.add(find, &own, EntryKind::Secret, &segment(name), false);
@@ -371,7 +400,8 @@ impl<'a> Search<'a> {
         let shared = format!("mailbox/{address}");
         // One grant can serve the mailbox and the outgoing server; another one is told apart.
         let differs = self.known(&shared, REFRESH_TOKEN).is_some_and(|value| value != find.value);
-        let entry = if differs { format!("{shared}+{}", section.name) } else { shared };
+        let entry =
+            if differs { format!("{shared}+{}", names::whole(&section.name)) } else { shared };
         let client = section.client();
         self.add(What { client, ..find }, &entry, EntryKind::Mailbox, REFRESH_TOKEN, false);
     }
@@ -419,7 +449,7 @@ impl<'a> Search<'a> {
         let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim, encoded };
         self.spots.entry(span.start).or_insert_with(text);
         self.finds.push(Find {
-            place,
+            place: without_secrets(&place).into_owned(),
             line: 0,
             column: 0,
             entry: entry.to_owned(),
@@ -434,21 +464,6 @@ impl<'a> Search<'a> {
             braces,
         });
     }
-}
-
-/// Whether a secret stands in a value of which only the spelling is known; `key` is the name that tells, if
-/// there is one, and `is_item` says whether it has no name at all.
-fn is_secret_unread(raw: &str, key: Option<&str>, is_item: bool) -> bool {
-    let unquoted = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
-    // What may be a comment does not make a secret of a placeholder, or of nothing.
-    let before = if raw.starts_with("# ") { "" } else { raw.split(" #").next().unwrap_or(raw) };
-    let (text, before) = (unquoted(raw), unquoted(before));
-    if [&text, &before].into_iter().any(|text| signs::is_placeholder(text)) {
-        return false;
-    }
-    key.is_some_and(|key| signs::is_secret(key, &before))
-        || signs::looks_secret(&text)
-        || !inside::pieces(&text, is_item).is_empty()
 }
 
 /// Whether its reader takes it out of base64.

@@ -112,6 +112,15 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
+/// The same in a name, also behind the `secret-` of a section that an option with a secret in the place of
+/// a name selects.
+pub(crate) fn in_name(name: &str) -> Vec<Range<usize>> {
+    if name.contains("secret-") {
+        return find(name.replace("secret-", "secret ").as_bytes());
+    }
+    find(name.as_bytes())
+}
+
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
     // The letters of a name can be written by their numbers.

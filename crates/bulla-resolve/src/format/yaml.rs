@@ -21,6 +21,8 @@ use crate::expression::{self, UNQUOTED};
 use crate::problem::Rule;
 use crate::reference::SCHEME;
 
+pub(crate) use aliases::{Aliased, aliased};
+
 pub(super) struct Yaml;
 
 impl Syntax for Yaml {

@@ -40,8 +40,8 @@ impl HiddenName {
     }
 }
 
-/// What a journal says. One that a crash cut short says nothing, or only whose it is: then nothing
-/// has been replaced.
+/// What a journal says. One that a crash cut short says nothing, or only whose it is and which other
+/// folders belong to it: then nothing has been replaced.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) transaction: Option<u64>,
@@ -80,8 +80,8 @@ impl Contents {
             }
         }
         if !whole {
+            // The other folders are known from the beginning: hidden files may lie in them.
             contents.files.clear();
-            contents.folders.clear();
             contents.switch = None;
         }
         contents
@@ -160,8 +160,11 @@ mod tests {
         assert_eq!((whole.files.len(), whole.folders.len()), (1, 1));
         for cut in 0..text.len() {
             let cut = Contents::parse(&text[..cut]);
-            assert!(cut.files.is_empty() && cut.folders.is_empty());
+            assert!(cut.files.is_empty());
         }
+        // Which folders belong to it is known before any file is.
+        let begun = Contents::parse("bulla-journal 1 00000000000000ff 7 /a\nfolder /c\nfolder /d");
+        assert_eq!(begun.folders, [Path::new("/c")]);
         for name in ["../x", "a/b", "..", ".", "", "/"] {
             let text = format!("{HEAD}ff 7 /a\nfile 1 2 0 {name}\n{END}");
             assert!(Contents::parse(&text).files.is_empty(), "{name}");

@@ -7,9 +7,9 @@
 //!
 //! ```text
 //! bulla-journal 1 TRANSACTION FOLDER LEAD     numbers, and the path of the first of its folders
+//! folder PATH                                 of the other folders, in the lead alone
 //! file N NEW OLD NAME                         numbers of the new and the old file (0: none), target
 //! switch LINK NEW [OLD]                       names: a link, the folder that it shall lead to, and did
-//! folder PATH                                 of the other folders, in the lead alone
 //! end
 //! ```
 
@@ -74,7 +74,14 @@ impl Journals {
                     break;
                 }
                 let lead = lead.as_deref().unwrap_or_default();
-                let head = format!("{HEAD}{transaction:016x} {} {lead}\n", folder.id.1);
+                let mut head = format!("{HEAD}{transaction:016x} {} {lead}\n", folder.id.1);
+                // Before anything is written beside a target: a crash while that goes on is cleaned up
+                // from any of the folders.
+                if this.journals.is_empty() {
+                    for other in &folders[1..] {
+                        let _ = writeln!(head, "folder {}", escaped(other.path.as_os_str()));
+                    }
+                }
                 this.journals.push(journal);
                 let journal = this.journals.last_mut().expect("it was just pushed");
                 journal.append(&head)?;
@@ -100,11 +107,6 @@ impl Journals {
             let (new, old) = (file.new.unwrap_or(0), file.old.unwrap_or(0));
             let name = escaped(&file.name);
             let _ = writeln!(body, "file {} {new} {old} {name}", file.hidden.number);
-        }
-        if let [lead, ..] = bodies.as_mut_slice() {
-            for journal in &self.journals[1..] {
-                let _ = writeln!(lead, "folder {}", escaped(journal.folder.path.as_os_str()));
-            }
         }
         for (journal, mut body) in self.journals.iter_mut().zip(bodies) {
             body.push_str(END);
@@ -286,4 +288,41 @@ fn exists(folder: &Folder) -> bool {
 
 fn foreign(path: &Path) -> WriteError {
     WriteError::Refused { path: path.to_owned(), reason: Reason::ForeignJournal }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::super::recover::recover;
+    use super::*;
+
+    /// After a crash while new files were written, `doctor FOLDER` cleaned up that folder and the lead,
+    /// and left what was new in all others.
+    #[test]
+    fn a_crash_while_files_are_written_is_cleaned_up_from_any_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let folders: Vec<PathBuf> = ["a", "b", "c", "d"].map(|name| home.path().join(name)).into();
+        for asked in &folders {
+            let mut opened = Vec::new();
+            for folder in &folders {
+                fs::create_dir_all(folder).unwrap();
+                opened.push(Rc::new(Folder::open(folder, &folder.join("x")).unwrap()));
+            }
+            let until = Instant::now() + Duration::from_secs(9);
+            let (mut journals, _) = Journals::start(opened, until).unwrap();
+            for folder in &folders {
+                fs::write(folder.join(journals.hidden_name().of_new()), "secret").unwrap();
+            }
+            journals.keep();
+            drop(journals);
+            let recovered = recover(asked, Duration::from_secs(9)).unwrap();
+            assert!(!recovered.unwrap().finished);
+            for folder in &folders {
+                let left: Vec<_> = fs::read_dir(folder).unwrap().collect();
+                assert!(left.is_empty(), "{left:?} is left after asking for {}", asked.display());
+            }
+        }
+    }
 }

@@ -2,6 +2,9 @@
 
 use bulla_resolve::{Answer, Format, Reference, Rule, Secret, Source, Template, render};
 
+/// How many problems of one rule are told of a file: a hundred, and how many more there are.
+const TOLD: usize = 101;
+
 struct Fixed;
 
 impl Source for Fixed {
@@ -68,7 +71,7 @@ fn aliases_are_not_expanded() {
 fn what_begins_as_a_reference_is_not_searched_for_ever() {
     let count = 300_000;
     let wrong = outcome(Format::Text, "{{bulla://a".repeat(count)).unwrap_err();
-    assert_eq!(wrong.len(), count);
+    assert_eq!(wrong.len(), TOLD);
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn a_million_references_are_answered() {
     assert_eq!(outcome(Format::GenesysIni, format!("a={line}\n")), Ok(count + 3));
     // Each of them wrong, and all on one line.
     let wrong = outcome(Format::Text, "{{ bulla://a }}".repeat(count)).unwrap_err();
-    assert_eq!(wrong.len(), count);
+    assert_eq!(wrong.len(), TOLD);
     // Inside of one long URL, which looks back and forth.
     let url = format!("x://{}", "{{bulla://a/b}}".repeat(count));
     assert_eq!(outcome(Format::Text, url), Ok(count + 4));
@@ -162,7 +165,7 @@ fn lines_and_nesting_without_end_are_answered() {
     let words = format!("[Service]\nEnvironment={}\n", "A={{bulla://a/b}} ".repeat(20_000));
     assert!(outcome(Format::Systemd, words).is_ok());
     let longer = format!("[Service]\nEnvironment={}\n", "A={{bulla://a/b}} ".repeat(count));
-    assert_eq!(outcome(Format::Systemd, longer).unwrap_err().len(), count);
+    assert_eq!(outcome(Format::Systemd, longer).unwrap_err().len(), TOLD);
     let parts = format!("Environment= \\\n{}x=y\n", "  A=bulla://a/b \\\n # c\n".repeat(2_000));
     assert!(outcome(Format::Systemd, parts).is_ok());
     // Each of these was once looked for from its line upwards.
@@ -190,5 +193,5 @@ fn many_passwords_in_one_section_are_told() {
     let count = 100_000;
     let section = format!("[pop-client]\n{}", "password=*\n".repeat(count));
     let told = outcome(Format::GenesysIni, section).unwrap_err();
-    assert_eq!(told.iter().filter(|&&rule| rule == Rule::MaskedValue).count(), count);
+    assert_eq!(told.iter().filter(|&&rule| rule == Rule::MaskedValue).count(), TOLD);
 }

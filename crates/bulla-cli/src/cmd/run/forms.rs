@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use super::escapes;
 use super::masker::LEAST;
 
 /// The longest text that is looked for in one piece, in bytes.
@@ -92,7 +93,13 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         b'\n' => out.extend_from_slice(b"\r\n"),
         _ => out.push(byte),
     }));
-    for quotes in [("\"", "'"), ("&quot;", "&apos;"), ("&quot;", "&#39;"), ("&#34;", "&#39;")] {
+    for quotes in [
+        ("\"", "'"),
+        ("&quot;", "&apos;"),
+        ("&quot;", "&#39;"),
+        ("&#34;", "&#39;"),
+        ("&quot;", "&#x27;"),
+    ] {
         forms.push(each(piece, 6, |byte, out| match byte {
             b'&' => out.extend_from_slice(b"&amp;"),
             b'<' => out.extend_from_slice(b"&lt;"),
@@ -141,6 +148,7 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     }
     add_python(piece, forms);
     if let Ok(text) = std::str::from_utf8(piece) {
+        escapes::add(text, forms);
         for (slash, ascii, html) in [
             (false, false, false),
             (true, false, false),
@@ -233,14 +241,14 @@ fn python(number: u32, out: &mut Vec<u8>) {
     bytes[4 - digits..].iter().for_each(|&byte| hex(byte, false, out));
 }
 
-/// Each character by `form`, which adds at most ten bytes for one.
-fn each_char(text: &str, form: impl Fn(char, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+/// Each character by `form`, which makes at most ten bytes of each of its bytes.
+pub(super) fn each_char(text: &str, form: impl Fn(char, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len()));
     text.chars().for_each(|c| form(c, &mut out));
     out
 }
 
-fn push(c: char, out: &mut Vec<u8>) {
+pub(super) fn push(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
@@ -380,6 +388,7 @@ mod tests {
             "p\\\"a'ss \\u003cw\\u003e/\u{e4}+\\u0026$x\\\\",
             // XML and HTML.
             "p&quot;a&apos;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
+            "p&quot;a&#x27;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
             "p&#34;a&#39;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
             // A shell's `set -x`, `printf %q` and double quotes; Python's `repr`.
             "p\"a'\\''ss <w>/\u{e4}+&$x\\",

@@ -1,6 +1,93 @@
-//! Whether aliases could make data of a Kubernetes Secret, or the like, of what does not look like it.
+//! What aliases make of what stands elsewhere: data of a Kubernetes Secret, or the like, and values under
+//! other names.
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use saphyr_parser::{Event, Parser};
+use zeroize::Zeroizing;
+
+use super::{Cursor, token_start};
+
+/// A scalar that an alias gives a further name.
+pub(crate) struct Aliased {
+    /// The key that the alias is the value of.
+    pub(crate) name: String,
+    /// Where the scalar begins and ends in the file, more or less: behind its anchor.
+    pub(crate) span: Range<usize>,
+    pub(crate) text: Zeroizing<String>,
+}
+
+/// The scalars in `src` that are values of further keys by aliases.
+pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
+    let (mut found, mut anchored) = (Vec::new(), HashMap::new());
+    // At the beginning of a node, and with a name.
+    let mark = |mark| {
+        memchr::memchr_iter(mark, src).any(|at| {
+            let before =
+                src[..at].last().is_none_or(|b| b.is_ascii_whitespace() || b"[{,:".contains(b));
+            before && src.get(at + 1).is_some_and(|b| !b.is_ascii_whitespace())
+        })
+    };
+    let bom = if src.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let Ok(text) = std::str::from_utf8(&src[bom..]) else { return found };
+    if !mark(b'&') || !mark(b'*') {
+        return found;
+    }
+    let mut place = Cursor::new(text);
+    // Whether the next node in each collection is a key, `None` in a sequence; and the last key.
+    let mut open: Vec<(Option<bool>, String)> = Vec::new();
+    for event in Parser::new_from_str(text) {
+        // What is wrong is told by whoever reads the values.
+        let Ok((event, marks)) = event else { return Vec::new() };
+        let is_node = matches!(
+            event,
+            Event::Scalar(..)
+                | Event::Alias(_)
+                | Event::MappingStart(..)
+                | Event::SequenceStart(..)
+        );
+        let around = open.last_mut().filter(|_| is_node);
+        let mut is_key = false;
+        if let Some((Some(key_next), name)) = around {
+            is_key = std::mem::replace(key_next, !*key_next);
+            if is_key {
+                name.clear();
+            }
+        }
+        match event {
+            Event::Scalar(decoded, _, anchor, _) => {
+                if anchor != 0 {
+                    let start = token_start(text, place.byte(marks.start.index()));
+                    let end = place.byte(marks.end.index()).max(start);
+                    let span = bom + start..bom + end;
+                    anchored.insert(anchor, (span, Zeroizing::new(decoded.to_string())));
+                }
+                if let Some((_, name)) = open.last_mut().filter(|_| is_key) {
+                    name.push_str(&decoded);
+                }
+            }
+            Event::Alias(anchor) if !is_key => {
+                let name = open.last().map(|(_, name)| name).filter(|name| !name.is_empty());
+                if let (Some(name), Some((span, text))) = (name, anchored.get(&anchor)) {
+                    let (name, span, text) = (name.clone(), span.clone(), text.clone());
+                    found.push(Aliased { name, span, text });
+                }
+            }
+            Event::MappingStart(..) => open.push((Some(true), String::new())),
+            Event::SequenceStart(..) => {
+                // The items of a list go by the name of the list.
+                let name = open.last().map_or_else(String::new, |(_, name)| name.clone());
+                open.push((None, name));
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    found
+}
 
 /// Whether an alias or a merge key could bring what stands at an anchor into the data of a Secret: one
 /// that is a key, or stands for its kind, version or data, or in its data.
