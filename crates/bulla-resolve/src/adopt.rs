@@ -415,8 +415,9 @@ impl Adoption {
     /// The numbers of the finds that would not come back, and what the format has against them.
     fn check(&self, assembled: &Assembled) -> BTreeMap<usize, Option<Refusal>> {
         let mut failed = BTreeMap::new();
+        let mut out = Output::with_capacity(0);
         for replaced in &assembled.replaced {
-            if let Err(refusal) = self.comes_back(replaced, &assembled.template) {
+            if let Err(refusal) = self.comes_back(replaced, &assembled.template, &mut out) {
                 failed.extend(replaced.finds.iter().map(|number| (*number, refusal)));
             }
         }
@@ -424,7 +425,12 @@ impl Adoption {
     }
 
     /// Whether a scalar of the template would be rendered to the one of the file as it is written.
-    fn comes_back(&self, replaced: &Replaced, template: &Template) -> Result<(), Option<Refusal>> {
+    fn comes_back(
+        &self,
+        replaced: &Replaced,
+        template: &Template,
+        out: &mut Output,
+    ) -> Result<(), Option<Refusal>> {
         let places = &template.places;
         let number = places.partition_point(|place| place.span.start < replaced.span.start);
         let place = places.get(number).filter(|place| place.span == replaced.span).ok_or(None)?;
@@ -450,9 +456,9 @@ impl Adoption {
         if !content.is(&self.spots[&span.start].text) {
             return Err(None);
         }
-        let mut out = Output::with_capacity(0);
+        out.clear();
         let at = place.span.clone();
-        self.format.place(&template.src, at, &content, place.encoded, &mut out).map_err(Some)?;
+        self.format.place(&template.src, at, &content, place.encoded, out).map_err(Some)?;
         if out.bytes.bytes() == &self.src[span] { Ok(()) } else { Err(None) }
     }
 }

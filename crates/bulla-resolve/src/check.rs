@@ -11,7 +11,7 @@ use crate::format::Format;
 use crate::migrate::left_over;
 use crate::problem::{Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
-use crate::template::{Read, Template};
+use crate::template::{Read, Segment, Template};
 use crate::uses::Use;
 
 /// What was found out about one file.
@@ -139,6 +139,27 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
             Err(_) => {}
         }
     }
+    // Around a reference too, where nothing is adopted.
+    for segment in template.places.iter().flat_map(|place| &place.segments) {
+        if let Segment::Source(range) = segment {
+            let text = std::str::from_utf8(&template.src[range.clone()]).unwrap_or_default();
+            let lines = lines::find(text).into_iter();
+            spans.extend(lines.map(|(_, span)| range.start + span.start..range.start + span.end));
+        }
+    }
+    merged(spans)
+}
+
+/// The same in a text that does not stand in a file as it is.
+pub(crate) fn secrets_in_text(text: &[u8]) -> Vec<Range<usize>> {
+    let mut spans = tokens::find(text);
+    let lines = lines::find(std::str::from_utf8(text).unwrap_or_default()).into_iter();
+    spans.extend(lines.map(|(_, span)| span));
+    merged(spans)
+}
+
+/// The same places in order, those that overlap as one.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     spans.sort_by_key(|span| span.start);
     spans.dedup_by(|next, span| {
         let overlaps = next.start < span.end;

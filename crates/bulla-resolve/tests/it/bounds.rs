@@ -1,6 +1,8 @@
 //! Files that are made to be too much: they end in an answer, and soon.
 
-use bulla_resolve::{Answer, Format, Reference, Rule, Secret, Source, Template, render};
+use bulla_resolve::{
+    Adoption, Answer, Check, Format, Reference, Rule, Secret, Source, Template, render,
+};
 
 /// How many problems of one rule are told of a file: a hundred, and how many more there are.
 const TOLD: usize = 101;
@@ -117,7 +119,7 @@ fn many_duplicates_are_adopted() {
     let count = 20_000;
     let items: Vec<_> = (0..count).map(|n| format!("{{\"token\": \"t{n}\"}}")).collect();
     let file = format!("[{}]", items.join(","));
-    let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+    let adoption = Adoption::find("a.json", file.as_bytes(), None).unwrap();
     assert_eq!(adoption.finds.len(), count);
     assert_eq!(adoption.finds[count - 1].field, format!("token-{count}"));
 }
@@ -137,7 +139,7 @@ fn endless_command_lines_are_adopted() {
         ("a:b@://", 0),
     ] {
         let file = format!("{{\"cmd\": \"{}\"}}", word.repeat(count));
-        let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+        let adoption = Adoption::find("a.json", file.as_bytes(), None).unwrap();
         assert_eq!(adoption.finds.len(), found, "{word}");
     }
 }
@@ -152,7 +154,7 @@ fn secrets_with_endless_names_are_adopted() {
         "{{{deep}\"token\": \"a\", \"secret\": \"b\"{}, \"{wide} token\": \"c\"}}",
         "}".repeat(9)
     );
-    let adoption = bulla_resolve::Adoption::find("app.json", file.as_bytes(), None).unwrap();
+    let adoption = Adoption::find("app.json", file.as_bytes(), None).unwrap();
     let names: Vec<_> = adoption.finds.iter().map(|find| (&*find.entry, &*find.field)).collect();
     assert_eq!(names, [("app", "secret"), ("app", "secret-2"), ("app", "secret-3")]);
 }
@@ -185,6 +187,20 @@ fn lines_and_nesting_without_end_are_answered() {
     }
     let quotes = format!("[s]\na={}bulla\n", "\"\"".repeat(count));
     assert!(outcome(Format::IniGit, quotes).is_ok());
+}
+
+/// In each line, the settings were once sought from the beginning of the file.
+#[test]
+fn units_of_many_lines_are_checked_and_adopted() {
+    let count = 20_000;
+    let lines = |value: &str| {
+        let line = |n| format!("Environment=A{n}_PASSWORD={value}{n}\n");
+        format!("[Service]\n{}", (0..count).map(line).collect::<String>())
+    };
+    let template = lines("bulla://a/b");
+    assert!(Check::of("a.service", template.into_bytes(), None).findings.is_empty());
+    let adoption = Adoption::find("a.service", lines("x").as_bytes(), None).unwrap();
+    assert_eq!(adoption.finds.len(), count);
 }
 
 /// For each of these, the section was once searched for what its password would be.
