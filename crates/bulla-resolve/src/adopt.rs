@@ -6,12 +6,12 @@ mod search;
 pub(crate) mod signs;
 mod unread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use self::search::Search;
+use self::search::{Search, SecretNames};
 use crate::Reference;
 use crate::check::{is_utf16, lines, tokens};
 use crate::expression;
@@ -215,7 +215,7 @@ impl Adoption {
     fn leave_what_is_no_value(
         &self,
         unclear: &[(Range<usize>, String)],
-        names: &[Zeroizing<String>],
+        names: &SecretNames,
     ) -> Vec<(usize, (Stays, String))> {
         let finds = self.finds.iter().map(|find| match self.spots[&find.span.start].verbatim {
             Some(_) => self.at(find)..self.at(find) + find.range.len(),
@@ -235,9 +235,10 @@ impl Adoption {
             known.get(next).is_some_and(|span| span.start < token.end)
         };
         let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
+        let in_names: BTreeSet<_> = names.tokens().collect();
         let is_name = |token: &Range<usize>| {
             let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
-            names.iter().any(|name| name.contains(text))
+            in_names.contains(text)
         };
         let of_name = "a name that looks like a secret stays here in clear; entries that would be named \
                        after it have a number instead";
@@ -256,8 +257,11 @@ impl Adoption {
 
     /// Why what has the shape of a secret is no value.
     fn why_no_value(&self, token: &Range<usize>) -> Stays {
-        let line = memchr::memrchr(b'\n', &self.src[..token.start]).map_or(0, |at| at + 1);
-        let before = self.src[line..token.start].trim_ascii_start();
+        // Lines may be long and hold many of them.
+        let far = token.start.saturating_sub(FAR);
+        let before = &self.src[far..token.start];
+        let line = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let before = before[line..].trim_ascii_start();
         let is_mark = |mark: &&[u8]| {
             before.starts_with(mark)
                 || memchr::memmem::find(before, &[b" ", *mark].concat()).is_some()
@@ -481,6 +485,9 @@ impl Find {
         }
     }
 }
+
+/// How far the beginning of a comment is looked for.
+const FAR: usize = 4_096;
 
 /// Why the find at a place stays, and how that is told.
 fn stays(place: &str, refusal: Option<Refusal>) -> (Stays, String) {

@@ -5,6 +5,10 @@ use crate::check::tokens;
 /// The name of what has none that could be one.
 pub(crate) const NAMELESS: &str = "unnamed";
 
+/// Longer names, in bytes, are nobody's; [`TOO_LONG`] stands in their place.
+pub(crate) const LONGEST: usize = 1_000;
+pub(crate) const TOO_LONG: &str = "(too long)";
+
 /// What entries of a file are named after: its name without folder, leading dot and extension.
 pub(crate) fn stem(name: &str) -> String {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);

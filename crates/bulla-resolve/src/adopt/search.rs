@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::inside::{self, Name};
 use super::{Braces, EntryKind, Find, Spot, signs, unread};
 use crate::Reference;
+use crate::check::tokens;
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
@@ -17,6 +18,7 @@ use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section,
 use crate::indirect::{Indirect, indirect};
 use crate::names::{self, segment, stem};
 use crate::problem::without_secrets;
+use crate::reference::MAX_ENTRY;
 use crate::secret::Secret;
 
 /// A file as it is searched.
@@ -32,7 +34,7 @@ pub(super) struct Search<'a> {
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
     /// Names that look like secrets, in the place of which entries have numbers.
-    pub(super) secret_names: RefCell<Vec<Zeroizing<String>>>,
+    pub(super) secret_names: RefCell<SecretNames>,
     /// How many values are references of other tools.
     pub(super) references: usize,
     /// How many values other tools have encrypted.
@@ -115,8 +117,10 @@ impl<'a> Search<'a> {
         let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
         for Aliased { name, span, text } in aliased(self.src) {
             let is_known = self.spots.contains_key(&span.start) || known.contains(&span.start);
-            let is_one = signs::is_secret(&name, &text) && !signs::is_placeholder(&text);
-            if is_one && !is_known && !expression::has_plain(text.as_bytes()) {
+            if is_known || !signs::is_secret(&name, &text) || signs::is_placeholder(&text) {
+                continue;
+            }
+            if !expression::has_plain(text.as_bytes()) {
                 known.insert(span.start);
                 self.opaque.push((span, without_secrets(&name).into_owned()));
             }
@@ -129,8 +133,9 @@ impl<'a> Search<'a> {
         match scalar.role {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
-                self.path.retain(|(around, _)| *around < depth);
+                self.leave(depth);
                 let name = match &scalar.text {
+                    _ if text.len() > names::LONGEST => Cow::Borrowed(names::TOO_LONG),
                     Text::Verbatim(range) => String::from_utf8_lossy(&self.src[range.clone()]),
                     _ => Cow::Owned(String::from_utf8_lossy(text).into_owned()),
                 };
@@ -141,7 +146,7 @@ impl<'a> Search<'a> {
                 self.label = self.label.take().filter(|label| depth >= label.0 || at < label.1);
             }
             Role::Encoded | Role::Value => {
-                self.path.retain(|(around, _)| *around <= depth);
+                self.leave(depth + 1);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
                 if self.format == Format::Xml {
@@ -160,12 +165,20 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Forgets the names that lie as deep as this, or deeper.
+    fn leave(&mut self, depth: usize) {
+        while self.path.last().is_some_and(|(around, _)| *around >= depth) {
+            self.path.pop();
+        }
+    }
+
     /// `<add key="password" value="x"/>`, `<property name="password">x</property>` and
     /// `<name>password</name><value>x</value>`: gives the value the name that is meant.
     fn follow_label(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
         let Some((depth, name)) = self.path.last_mut().filter(|_| named) else { return };
         let is = |word| name.eq_ignore_ascii_case(word);
         if is("key") || is("name") {
+            let text = if text.len() > names::LONGEST { names::TOO_LONG.as_bytes() } else { text };
             let text = String::from_utf8_lossy(text).into_owned();
             self.label = Some((*depth, scalar.span.start, text));
         } else if let Some((around, _, label)) = &self.label
@@ -336,14 +349,30 @@ impl<'a> Search<'a> {
         if self.path.is_empty() {
             return "(unnamed)".to_owned();
         }
-        self.path.iter().map(|(_, name)| without_secrets(name)).collect::<Vec<_>>().join(".")
+        // The innermost, as many as anybody reads.
+        let mut length = 0;
+        let fits = |(_, name): &&(usize, Cow<'_, str>)| {
+            length += name.len() + 1;
+            length <= LONGEST_PLACE
+        };
+        let count = self.path.iter().rev().take_while(fits).count().max(1);
+        let (left, told) = self.path.split_at(self.path.len() - count);
+        let names: Vec<_> = told.iter().map(|(_, name)| without_secrets(name)).collect();
+        format!("{}{}", if left.is_empty() { "" } else { "..." }, names.join("."))
     }
 
     /// The entry that is named after the file and `names`.
     fn entry<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
-        let names = names.map(|name| self.numbered(name).unwrap_or_else(|| segment(name)));
-        let segments = [self.stem.clone()].into_iter().chain(names);
-        segments.collect::<Vec<_>>().join("/")
+        let mut entry = self.stem.clone();
+        for name in names {
+            // No reference could name it.
+            if entry.len() > MAX_ENTRY {
+                break;
+            }
+            entry.push('/');
+            entry.push_str(&self.numbered(name).unwrap_or_else(|| segment(name)));
+        }
+        entry
     }
 
     /// What stands in an entry's name for a name that looks like a secret, which anybody may read there.
@@ -351,12 +380,7 @@ impl<'a> Search<'a> {
         if names::whole(name) == name {
             return None;
         }
-        let mut known = self.secret_names.borrow_mut();
-        let number = known.iter().position(|known| **known == *name).unwrap_or_else(|| {
-            known.push(Zeroizing::new(name.to_owned()));
-            known.len() - 1
-        });
-        Some(format!("{}-{}", names::NAMELESS, number + 1))
+        Some(format!("{}-{}", names::NAMELESS, self.secret_names.borrow_mut().number(name)))
     }
 
     /// The credentials of a section that Genesys' mail server reads.
@@ -470,6 +494,33 @@ impl<'a> Search<'a> {
 fn is_encoded(scalar: &Scalar) -> bool {
     scalar.role == Role::Encoded
 }
+
+/// Names that look like secrets, by the numbers that stand for them.
+#[derive(Default)]
+pub(super) struct SecretNames(BTreeMap<String, usize>);
+
+impl SecretNames {
+    fn number(&mut self, name: &str) -> usize {
+        let next = self.0.len() + 1;
+        *self.0.entry(name.to_owned()).or_insert(next)
+    }
+
+    /// The secrets that these are taken for.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .keys()
+            .flat_map(|name| tokens::in_name(name).into_iter().filter_map(|token| name.get(token)))
+    }
+}
+
+impl Drop for SecretNames {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).into_keys().for_each(|mut name| name.zeroize());
+    }
+}
+
+/// How long the names are together by which a place is told, in bytes.
+const LONGEST_PLACE: usize = 250;
 
 /// Settings of units that say where a credential lies, or whether there is one.
 const PLACES: [&str; 4] =

@@ -203,6 +203,36 @@ fn units_of_many_lines_are_checked_and_adopted() {
     assert_eq!(adoption.finds.len(), count);
 }
 
+/// Each took the square of the time, or of the memory: by aliases of one long text, names that all values
+/// lie in, names that are tokens, and marks of comments or parameters that are sought from a line's beginning.
+#[test]
+fn what_is_checked_and_adopted_takes_no_longer_for_each() {
+    let count = 30_000;
+    let each = |line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let long = "x".repeat(1_000_000);
+    let object = |line: &dyn Fn(usize) -> String| format!("{{{}\"end\": 1}}", each(line));
+    for (name, file, found) in [
+        ("a.yaml", format!("a: &a {long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 1),
+        ("a.yaml", format!("a: &a /run/{long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 0),
+        ("a.yaml", format!("a: &a 1\n{}: [{}]\n", &long[..900], each(&|_| "*a,".to_owned())), 0),
+        ("a.yaml", format!("a: 1\n{}b: 2\n", "\n".repeat(1_000_000)), 0),
+        ("a.json", format!("{{\"a\": \"{}V\"}}", "\\n".repeat(1_000_000)), 0),
+        ("a.xml", format!("{}x{}", "<a password='x1'>".repeat(count), "</a>".repeat(count)), TOLD),
+        (
+            "a.json",
+            format!("{{\"{long}\": {}}}", object(&|n| format!("\"p{n}_password\": \"x1\","))),
+            TOLD,
+        ),
+        ("a.json", object(&|n| format!("\"k{n}\": \"see ghp_abcdefgh{n} now\",")), TOLD),
+        ("a.json", object(&|n| format!("\"ghp_abcdefgh{n}\": {{\"password\": \"x1\"}},")), TOLD),
+        ("a.json", format!("{{\"a\": \"jdbc:x://h{}\"}}", ";password=p".repeat(count)), 1),
+    ] {
+        let check = Check::of(name, file.clone().into_bytes(), None);
+        assert_eq!(check.findings.len(), found, "{:?}", check.findings.first());
+        assert!(Adoption::find(name, file.as_bytes(), None).is_ok());
+    }
+}
+
 /// For each of these, the section was once searched for what its password would be.
 #[test]
 fn many_passwords_in_one_section_are_told() {
