@@ -106,13 +106,13 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 /// Whether the letters at the end of an ASCII name are those of a word that tells a secret.
 fn ends_like_secret(name: &str) -> bool {
     let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
-    let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
+    // Most names end with another letter than all of them.
+    if !name.last().is_some_and(|b| ENDS_SECRET[usize::from(b.to_ascii_lowercase())]) {
+        return false;
+    }
     let is_end = |word: &&str| {
         let word = word.as_bytes();
-        // Most words are told apart by one letter.
-        word.ends_with(&[last])
-            && name.len() >= word.len()
-            && name[name.len() - word.len()..].eq_ignore_ascii_case(word)
+        name.len() >= word.len() && name[name.len() - word.len()..].eq_ignore_ascii_case(word)
     };
     SECRET_WORDS.iter().any(is_end) || is_end(&"key") || is_end(&DATA)
 }
@@ -373,6 +373,21 @@ const BEGINS_PREFIX: [bool; 256] = {
     let mut number = 0;
     while number < TOKEN_PREFIXES.len() {
         marked[TOKEN_PREFIXES[number].as_bytes()[0] as usize] = true;
+        number += 1;
+    }
+    marked
+};
+
+/// The letters that the last words of names of secrets end with.
+const ENDS_SECRET: [bool; 256] = {
+    // Those of `key` and [`DATA`].
+    let mut marked = [false; 256];
+    marked[b'y' as usize] = true;
+    marked[b'a' as usize] = true;
+    let mut number = 0;
+    while number < SECRET_WORDS.len() {
+        let word = SECRET_WORDS[number].as_bytes();
+        marked[word[word.len() - 1] as usize] = true;
         number += 1;
     }
     marked
