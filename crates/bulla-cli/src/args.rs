@@ -28,6 +28,9 @@ impl Args {
 /// `bulla help mailbox token` and `bulla mailbox help token` as `bulla mailbox token --help`. clap's own
 /// `help` would be a command of each list of commands, and double the completions.
 fn with_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    if !words.iter().any(|word| word == "help") {
+        return words;
+    }
     let commands = Args::command();
     let mut command = &commands;
     for at in 1..words.len() {
@@ -108,8 +111,10 @@ pub(crate) struct Global {
     pub(crate) quiet: bool,
 }
 
-/// What to do.
+/// What to do. To make the arguments of all commands takes longer than many a command does, so here and
+/// in each list of commands only those are made that are asked for.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Make a new vault
     Init(cmd::init::InitArgs),

@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure};
 
 /// What to do with mailboxes.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum MailboxCommand {
     /// Have the owner of a mailbox consent, and keep the grant
     Authorize(authorize::AuthorizeArgs),

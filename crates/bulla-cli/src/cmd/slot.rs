@@ -17,6 +17,7 @@ use crate::unlock::Proof;
 use crate::{prompt, tty};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum SlotCommand {
     /// List the slots
     Ls,
