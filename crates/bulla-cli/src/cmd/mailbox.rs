@@ -38,7 +38,7 @@ pub(crate) enum MailboxCommand {
     RotateClient(rotate::RotateArgs),
 }
 
-/// What every way to the network takes.
+// What every way to the network takes.
 #[derive(clap::Args)]
 pub(crate) struct NetworkArgs {
     /// Believe the certificate authorities in this PEM file instead of the system's

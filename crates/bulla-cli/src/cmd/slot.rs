@@ -51,7 +51,7 @@ pub(crate) struct SlotRmArgs {
     confirm: rekey::Confirm,
 }
 
-/// What a passphrase shall cost to try.
+// What a passphrase shall cost to try.
 #[derive(clap::Args)]
 pub(crate) struct KdfArgs {
     /// Make a passphrase cost about this long to try on this machine, up to 10s
