@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::{self, Finder};
 use memchr::{memchr, memchr3, memchr3_iter};
 use zeroize::Zeroizing;
@@ -276,10 +276,13 @@ fn pieces() -> impl Iterator<Item = &'static [u8]> {
     BASE64.iter().flat_map(|text| text.as_bytes().windows(PIECE))
 }
 
-/// Finds whether one of `texts` is there. Only leftmost matches are sought with vector instructions.
-fn searcher(texts: impl Iterator<Item = &'static [u8]>) -> AhoCorasick {
-    let searcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts);
-    searcher.expect("there are few of them")
+/// Finds texts of which none holds another. Of the kinds of matches only the leftmost are sought with
+/// vector instructions, which is thirty times faster; where none holds another, all are the same. What is
+/// found by these needs no more than the automaton that is made soonest.
+pub(crate) fn searcher(texts: impl Iterator<Item = &'static [u8]>) -> AhoCorasick {
+    let mut builder = AhoCorasick::builder();
+    builder.match_kind(MatchKind::LeftmostFirst).kind(Some(AhoCorasickKind::ContiguousNFA));
+    builder.build(texts).expect("there are few of them")
 }
 
 fn blanks_before(text: &[u8]) -> usize {
