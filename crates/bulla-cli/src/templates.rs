@@ -206,7 +206,8 @@ pub(crate) fn look_at<'j, T: Send>(
     let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len() / 16 + 1);
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            // Where the system allows no more threads, this one does it all.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });

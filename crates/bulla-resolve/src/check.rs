@@ -40,7 +40,6 @@ impl Check {
         let lines = if is_text && !is_binary { lines::in_file(name, &src) } else { Vec::new() };
         let named = !is_text && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
-        let foreign = left_over(&src, format);
         // In plain text nothing has a name.
         let searched = format.filter(|&f| f != Format::Text && (named || !tokens.is_empty()));
         let mut search = searched.map(|format| LiteralSearch::new(name, &src, format));
@@ -49,6 +48,7 @@ impl Check {
                 search.look_at(scalar);
             }
         });
+        let foreign = left_over(&src, format, read.may_refer);
         let literals = search.map_or_else(Vec::new, |search| search.after(&read));
         let template = Template::of(name, src, format, read);
         let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;

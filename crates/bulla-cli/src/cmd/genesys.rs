@@ -23,6 +23,7 @@ use crate::session::with_vault;
 
 /// What to do for Genesys E-mail Server.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum GenesysCommand {
     /// Write option sections for mailboxes, with references and without a secret
     Template(TemplateArgs),

@@ -24,7 +24,7 @@ pub(crate) struct RekeyArgs {
     confirm: Confirm,
 }
 
-/// Whether to ask before other people's passphrases are dropped.
+// Whether to ask before other people's passphrases are dropped.
 #[derive(clap::Args)]
 pub(crate) struct Confirm {
     /// Do not ask before dropping passphrases of others, which only they know

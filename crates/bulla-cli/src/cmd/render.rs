@@ -63,7 +63,7 @@ pub(crate) struct RenderArgs {
     reveal: bool,
 }
 
-/// Where renderings go.
+// Where renderings go.
 #[derive(clap::Args)]
 pub(crate) struct Targets {
     /// Where to write the one rendering; `-` is standard output, and the default
@@ -76,7 +76,7 @@ pub(crate) struct Targets {
     config: Config,
 }
 
-/// How templates are read.
+// How templates are read.
 #[derive(clap::Args)]
 pub(crate) struct Reading {
     /// The format of the templates [default: by name and content]

@@ -47,7 +47,7 @@ pub(crate) struct AddArgs {
     network: NetworkArgs,
 }
 
-/// What is remembered of a mailbox beside its grant.
+// What is remembered of a mailbox beside its grant.
 #[derive(clap::Args)]
 pub(crate) struct MailboxArgs {
     /// The user name at the mail server, if it is not the address

@@ -29,7 +29,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::path_in;
 use crate::templates::Job;
 
-/// What is run before anything is replaced.
+// What is run before anything is replaced.
 #[derive(clap::Args)]
 pub(crate) struct CheckCommands {
     /// Run this command first, and replace nothing if it fails; {} is a copy of each rendering in
