@@ -293,14 +293,11 @@ impl Store for SqliteStore {
         lock::take(&self.locks(), name, self.options.lock_wait)
     }
 
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError> {
         if self.access == Access::Immutable {
             return Err(StoreError::ReadOnly);
         }
-        match lock::take(&self.locks(), name, Duration::ZERO) {
-            Err(StoreError::Busy) => Ok(None),
-            taken => taken.map(|lock| -> Option<Box<dyn Lock>> { Some(lock) }),
-        }
+        lock::is_held(&self.locks(), name)
     }
 }
 

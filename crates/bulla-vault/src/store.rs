@@ -68,7 +68,7 @@ pub trait Store {
     ///
     /// # Errors
     /// What went wrong with the store.
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError>;
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError>;
 }
 
 /// A consistent snapshot of a store.

@@ -9,7 +9,7 @@ use bulla_vault::{
     WriteError,
 };
 
-use super::REFRESH_TOKEN;
+use super::{REFRESH_TOKEN, of_kind};
 use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -185,8 +185,8 @@ pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure
         Ok(())
     })?;
     let mut held = Vec::new();
-    for name in names {
-        if vault.try_lock(&name)?.is_none() {
+    for name in of_kind(&vault.read()?, Kind::Mailbox)? {
+        if vault.is_locked(&name)? {
             held.push(name);
         }
     }

@@ -158,10 +158,10 @@ fn look_for_its_end(context: &Context, vault: &Vault<'_>, row: &mut Row) {
     if !matches!(row.grant.life, Life::Refreshing { .. }) {
         return;
     }
-    row.refresh = match vault.try_lock(&row.name) {
-        Ok(None) => Refresh::UnderWay,
-        Ok(Some(_lock)) => {
-            // It may have ended since it was read. While we have the lock, nobody begins another.
+    row.refresh = match vault.is_locked(&row.name) {
+        Ok(true) => Refresh::UnderWay,
+        Ok(false) => {
+            // It may have ended since it was read.
             let grants = VaultGrants { context, vault, name: &row.name };
             if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
                 row.grant = grant;
