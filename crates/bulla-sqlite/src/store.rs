@@ -258,7 +258,7 @@ impl SqliteStore {
     /// After an error of the system nobody knows what reached the disk: the kernel may have dropped
     /// what it could not write and say so only once. A second try would seem to succeed.
     pub(crate) fn write_failed(&self, error: StoreError) -> StoreError {
-        if matches!(error, StoreError::Io { .. }) {
+        if matches!(error, StoreError::Disk { .. } | StoreError::Io { .. }) {
             self.poisoned.store(true, Ordering::Release);
         }
         error
