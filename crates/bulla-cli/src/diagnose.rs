@@ -8,7 +8,7 @@ use bulla_vault::{InvalidName, OpenError, ReadError, SealError, SlotError, Write
 
 use crate::failure::{Exit, Failure};
 
-pub(crate) use resolve::{RENDER_THE_CHART, exit_of, is_chart, set_command};
+pub(crate) use resolve::{RENDER_THE_CHART, exit_of, set_command};
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
