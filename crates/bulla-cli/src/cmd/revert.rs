@@ -5,7 +5,7 @@ use bulla_vault::{Batch, Entry, EntryName, Kind, Snapshot, State};
 
 use super::Done;
 use super::target::{Target, no_such_entry};
-use crate::account::{address_of, grant, hold_still, put, refresh_token, state};
+use crate::account::{grant, hold_still, put, refresh_token, state, who};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context, args: &RevertArgs) -> Done {
             ),
             Token::Untried => context.printer.note(format_args!(
                 "whether its refresh token still works is not known; `bulla mailbox status --probe {}` tries it",
-                address_of(name)
+                who(name)
             )),
         }
         Ok(Exit::Done)

@@ -9,15 +9,15 @@ use bulla_oauth::{
     Tokens,
 };
 use bulla_vault::store::Lock;
-use bulla_vault::{Entry, EntryName, Kind, State, Vault};
+use bulla_vault::{EntryName, Kind, Vault};
 use serde_json::json;
 
-use super::add::{MailboxArgs, client, set_public};
+use super::add::{MailboxArgs, check_kind, client, entry_of, set_public};
 use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
     Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    new_mailbox_name, persist, put, refresh_token, servers, state, text,
+    new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
 use crate::context::Context;
@@ -171,14 +171,13 @@ fn account(
     let snapshot = vault.read()?;
     let found = snapshot.find(name)?;
     let there = found.as_ref().and_then(|version| version.live());
-    if let Some(entry) = there.filter(|entry| entry.kind() != Kind::Mailbox) {
-        let fact = format!("`{name}` is a {}", entry.kind().as_str());
-        return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
+    if let Some(entry) = there {
+        check_kind(name, entry)?;
     }
     if there.is_some_and(|entry| text(entry, GRANT_TYPE).is_some()) {
         let fact = "the client opens this mailbox by itself, so there is nobody to consent";
         return Err(Failure::new(Exit::Conflict, "app-only", fact)
-            .hint(format_args!("`bulla mailbox verify {}` tries it", address_of(name)))
+            .hint(format_args!("`bulla mailbox verify {}` tries it", who(name)))
             .hint(format_args!(
                 "`bulla set {name} --remove {GRANT_TYPE}` makes it one whose owner consents"
             )));
@@ -428,10 +427,7 @@ fn write(
     granted: &Grant,
 ) -> Result<u64, Failure> {
     let mut batch = vault.write(context.stamp(Some("authorised")))?;
-    let mut entry = match batch.find(&account.name)?.map(|version| version.state) {
-        Some(State::Live(entry)) => entry,
-        _ => Entry::new(Kind::Mailbox),
-    };
+    let mut entry = entry_of(&account.name, batch.find(&account.name)?)?;
     put(&mut entry, granted.refresh.as_ref())?;
     set_public(&mut entry, &args.mailbox.fields(&account.registration))?;
     entry.set_token_state(Some(state(granted)));

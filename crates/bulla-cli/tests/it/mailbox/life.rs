@@ -74,7 +74,12 @@ fn a_grant_stays_with_its_client() {
     assert_eq!(world.run("mailbox status alice@example.com --probe").run().code(), 8);
     let status = world.status(ALICE);
     assert_eq!(status["state"], "new");
-    assert_eq!(status["detail"], "never authorised with this client");
+    // It once named no way but a new consent.
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.starts_with("never authorised with this client; "), "{detail}");
+    assert!(detail.contains("the client desktop-with-secret at https://"), "{detail}");
+    let back = "`bulla set mailbox/alice@example.com --public client=ENTRY` goes back to that";
+    assert!(detail.ends_with(back), "{detail}");
     assert_eq!(requests(), asked, "nothing was sent");
 
     // Nor is it kept for a client that got none of its own.
