@@ -176,7 +176,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     .map_err(|failures| several(context, failures))?;
     for (job, rendering) in jobs.iter().zip(&renderings) {
-        empties_nothing(job, rendering)?;
+        empties_nothing(job, args.switch.as_deref(), rendering)?;
     }
     if checks {
         let jobs: Vec<_> = jobs.iter().collect();
@@ -213,13 +213,15 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
 
 /// Refuses to replace a file by nothing. An empty template is most likely one that could not be made, and
 /// the file one that is in use.
-fn empties_nothing(job: &Job, rendering: &Rendering) -> Result<(), Failure> {
+fn empties_nothing(job: &Job, switch: Option<&Path>, rendering: &Rendering) -> Result<(), Failure> {
     let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
     let Some(target) = job.target.as_ref().filter(|_| is_blank(rendering.contents.expose())) else {
         return Ok(());
     };
+    // Behind a link, the file that is in use has the same name below it.
+    let target = switch.map_or_else(|| target.clone(), |link| link.join(target));
     // What cannot be read is told when it is written.
-    let there = open_regular(target).ok().flatten().map(|file| BufReader::new(file).bytes());
+    let there = open_regular(&target).ok().flatten().map(|file| BufReader::new(file).bytes());
     if !there.is_some_and(|mut there| there.any(|byte| byte.is_ok_and(|b| !is_blank(&[b])))) {
         return Ok(());
     }
@@ -297,7 +299,7 @@ impl Source for Watched<'_, '_> {
 }
 
 /// The source for templates that ask for nothing.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Source for Nothing {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
