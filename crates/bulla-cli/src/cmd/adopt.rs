@@ -199,7 +199,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
     let mut jobs = Vec::new();
     let mut failures = Vec::new();
     for source in &args.files {
-        let found = read_file(source).and_then(|bytes| {
+        let found = read_file(source).map(Zeroizing::new).and_then(|bytes| {
             let name = shown(source);
             let mut adoption = Adoption::find(&name, &bytes, args.format)?;
             if let Some(prefix) = &args.prefix {
@@ -208,7 +208,6 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
                     find.client = find.client.take().map(|client| format!("{prefix}/{client}"));
                 }
             }
-            drop(Zeroizing::new(bytes));
             Ok(adoption)
         });
         let target = match (&args.output, &args.into, source.file_name()) {
