@@ -95,7 +95,6 @@ pub(crate) fn persist<T>(
     mut write: impl FnMut(&Vault<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut written = write(vault);
-    let mut asked_to_end = false;
     for tries in 0..TRIES {
         let failure = match written {
             Err(failure) if PASSING.contains(&failure.code) => failure,
@@ -103,22 +102,16 @@ pub(crate) fn persist<T>(
         };
         if tries == 0 {
             context.printer.warn(format_args!(
-                "the state of {name} cannot be written yet, and is kept in memory until it can: {}",
+                "what the provider gave for {name} cannot be written yet; it is kept in memory and tried again for five minutes: {}",
                 failure.fact
             ));
         }
-        if hold::is_to_end() && !asked_to_end {
-            asked_to_end = true;
-            context.printer.warn(
-                "ending now would lose the token; it is tried for five minutes in all, and SIGQUIT (Ctrl-\\) ends it all the same",
-            );
-        }
         std::thread::sleep(PAUSE);
         written = match failure.code {
+            "busy" | "disk-full" => write(vault),
             // A store that failed once is not to be written to again; one that is opened anew looks
             // at what has reached the disk.
-            "store" | "read-only" => anew(context, vault, &mut write),
-            _ => write(vault),
+            _ => anew(context, vault, &mut write),
         };
     }
     // The signal that was held ends this before anybody else could tell it.
@@ -132,8 +125,8 @@ pub(crate) fn persist<T>(
 }
 
 /// Failures of a store that may pass: somebody else writes, a disk or a quota is full, a device is
-/// gone for a moment.
-const PASSING: [&str; 4] = ["busy", "disk-full", "read-only", "store"];
+/// gone for a moment, and the vault with it.
+const PASSING: [&str; 6] = ["busy", "disk-full", "no-vault", "read-only", "replaced", "store"];
 
 fn anew<T>(
     context: &Context,
@@ -175,15 +168,6 @@ pub(crate) fn hold_still<'v>(
 /// The mailboxes whose tokens are being renewed, or whose owners are just consenting: under another key
 /// a token that comes could not be written, and its lock has another name.
 pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
-    let mut names = Vec::new();
-    vault.read()?.each::<Failure>(&mut |version| {
-        if let Some(entry) = version.live()
-            && entry.kind() == Kind::Mailbox
-        {
-            names.push(version.name);
-        }
-        Ok(())
-    })?;
     let mut held = Vec::new();
     for name in of_kind(&vault.read()?, Kind::Mailbox)? {
         if vault.is_locked(&name)? {

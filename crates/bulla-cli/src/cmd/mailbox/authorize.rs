@@ -22,9 +22,9 @@ use crate::account::{
 use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::prompt;
+use crate::hold::Held;
 use crate::session::with_vault;
-use crate::tty;
+use crate::{prompt, tty};
 
 #[derive(clap::Args)]
 pub(crate) struct AuthorizeArgs {
@@ -136,8 +136,9 @@ fn one(
     }
     account.registration.discover(network)?;
     network.ready()?;
-    let Consent { tokens, lock, browser } = consent(context, vault, args, &account, network)
-        .map_err(|failure| account.named(failure))?;
+    let Consent { tokens, ready: Ready { lock, held }, browser } =
+        consent(context, vault, args, &account, network)
+            .map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
     drop(lock);
     if let Some(browser) = browser {
@@ -158,6 +159,7 @@ fn one(
     }
     let how = if args.no_verify { "" } else { ", and its mailbox opens" };
     context.printer.note(format_args!("{} is authorised{how}", account.address));
+    drop(held);
     Ok(())
 }
 
@@ -206,11 +208,32 @@ fn account(
 /// What an owner's consent brought.
 struct Consent<'v> {
     tokens: Tokens,
+    ready: Ready<'v>,
+    /// The browser that waits for what comes of it.
+    browser: Option<Browser>,
+}
+
+/// What is held from before a code is spent until what it brought is kept.
+struct Ready<'v> {
     /// The mailbox's lock, so that nobody refreshes the old grant or changes the vault's key before
     /// the new one is kept.
     lock: Box<dyn Lock + 'v>,
-    /// The browser that waits for what comes of it.
-    browser: Option<Browser>,
+    /// The provider may have ended the old grant with the new one.
+    held: Held,
+}
+
+/// Makes sure that what a code brings can be kept.
+fn ready<'v>(
+    context: &Context,
+    vault: &'v Vault<'_>,
+    name: &EntryName,
+) -> Result<Ready<'v>, Failure> {
+    let lock = vault.lock(name)?;
+    // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
+    // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
+    // begins later sees the lock.
+    drop(vault.write(context.stamp(None))?);
+    Ok(Ready { lock, held: Held::begin() })
 }
 
 /// Gets tokens by the owner's consent.
@@ -241,8 +264,10 @@ fn consent<'v>(
             code.user_code,
             lasting(code.left(&WallClock))
         ));
-        let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
-        return Ok(Consent { tokens, lock: vault.lock(&account.name)?, browser: None });
+        let ready = || ready(context, vault, &account.name);
+        let endpoint = &provider.token_endpoint;
+        let (tokens, ready) = code.wait(client, endpoint, network, &WallClock, ready)?;
+        return Ok(Consent { tokens, ready, browser: None });
     }
     let loopback = match Loopback::open(provider.redirect_pattern()) {
         // Nobody listens there.
@@ -252,11 +277,9 @@ fn consent<'v>(
     let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
-        let lock = vault.lock(&account.name)?;
-        // Under another key than before nothing could be kept, so nothing is asked for.
-        drop(vault.read()?);
+        let ready = ready(context, vault, &account.name)?;
         let tokens = attempt.exchange(code, client, &provider.token_endpoint, network)?;
-        Ok::<_, Failure>((tokens, lock))
+        Ok::<_, Failure>((tokens, ready))
     };
     context.printer.instruct(format_args!(
         "Open this address in a browser, and sign in as {}:\n\n{}\n",
@@ -265,8 +288,8 @@ fn consent<'v>(
     ));
     let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = code_pasted(context, &attempt)?;
-        let (tokens, lock) = exchange(attempt, &code)?;
-        return Ok(Consent { tokens, lock, browser: None });
+        let (tokens, ready) = exchange(attempt, &code)?;
+        return Ok(Consent { tokens, ready, browser: None });
     };
     let patience = args.timeout.unwrap_or(PATIENCE);
     context.printer.instruct(format_args!(
@@ -277,7 +300,7 @@ fn consent<'v>(
     let (code, browser) = loopback.wait(&attempt, Duration::from_secs(patience))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
-        Ok((tokens, lock)) => Ok(Consent { tokens, lock, browser: Some(browser) }),
+        Ok((tokens, ready)) => Ok(Consent { tokens, ready, browser: Some(browser) }),
         Err(failure) => {
             show_failure(browser, &failure);
             Err(failure)
