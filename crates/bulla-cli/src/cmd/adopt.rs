@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Done;
-use super::render::{Waiting, formats, not_standard, read, several, shown};
+use super::render::{Waiting, formats, is_standard, not_standard, read, several, shown};
 use crate::account::{CLIENT, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -229,7 +229,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
 }
 
 fn read_file(source: &Path) -> Result<Vec<u8>, Failure> {
-    if source != Path::new("-") && source.is_dir() {
+    if !is_standard(source) && source.is_dir() {
         let path = source.display();
         return Err(Failure::new(Exit::Failed, "template", format!("{path} is a folder"))
             .hint("name the files in it; `bulla check` looks through folders, and tells which hold secrets in clear"));

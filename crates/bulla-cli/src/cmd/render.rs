@@ -340,7 +340,7 @@ pub(crate) fn plan(
     }
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     for template in templates {
-        if template != Path::new("-") && template.is_dir() {
+        if !is_standard(template) && template.is_dir() {
             let into = into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
@@ -350,7 +350,7 @@ pub(crate) fn plan(
         }
         let target = match (&args.output, into, template.file_name()) {
             (Some(output), _, _) => Some(output.clone()).filter(|output| !is_standard(output)),
-            (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
+            (None, Some(into), Some(name)) if !is_standard(template) => Some(into.join(name)),
             (None, Some(_), _) => {
                 return Err(Failure::usage("standard input has no name to write it under")
                     .hint("--output FILE gives it one"));
@@ -382,7 +382,7 @@ pub(crate) fn not_standard(path: Option<&Path>, why: &str) -> Result<(), Failure
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    if path == Path::new("-") {
+    if is_standard(path) {
         let name = Path::new("standard input");
         let read = read_at_most(&mut std::io::stdin().lock(), name, Template::MAX_LEN)?;
         return Ok(read.expose().to_vec());
@@ -394,7 +394,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 pub(crate) fn shown(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+    if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 fn print(context: &Context, rendering: &Rendering, reveal: bool) -> Result<(), Failure> {
