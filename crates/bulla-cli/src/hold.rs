@@ -67,7 +67,7 @@ fn tell_when_held(caught: &[i32]) {
     });
 }
 
-const HELD: &str = "a token is on its way, and to end now would lose it; this ends as soon as it is kept, \
+const HELD: &str = "a token is on its way, and to end now may lose it; this ends as soon as it is kept, \
                     and SIGQUIT (Ctrl-\\) ends it at once";
 
 /// Whether signals are held.

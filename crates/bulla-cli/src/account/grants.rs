@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bulla_oauth::{Clock, Grant, Grants, Life, SCHEMA};
-use bulla_vault::store::Lock;
+use bulla_vault::store::{Lock, StoreError};
 use bulla_vault::{
     Entry, EntryName, Expect, Field, FieldName, Kind, LockedVault, TokenState, Unlock, Vault,
     WriteError,
@@ -41,7 +41,7 @@ impl Grants for VaultGrants<'_> {
                 "`bulla backup adopt` makes this state the true one; without --accept-rollback the newest one is used",
             ));
         }
-        Ok((self.vault.lock(self.name)?, Held::begin()))
+        Ok((lock(self.vault, self.name)?, Held::begin()))
     }
 
     fn load(&self) -> Result<Grant, Failure> {
@@ -86,8 +86,8 @@ impl VaultGrants<'_> {
     }
 }
 
-/// Writes what a provider gave and will not give again: where the vault is busy or the disk fails, again
-/// and again for five minutes, so that somebody can make room.
+/// Writes what a provider gave and will not give again: where the vault is busy or away, or the disk
+/// fails, again and again for five minutes, so that somebody can make room.
 pub(crate) fn persist<T>(
     context: &Context,
     vault: &Vault<'_>,
@@ -102,7 +102,7 @@ pub(crate) fn persist<T>(
         };
         if tries == 0 {
             context.printer.warn(format_args!(
-                "what the provider gave for {name} cannot be written yet; it is kept in memory and tried again for five minutes: {}",
+                "what the provider answered for {name} cannot be written yet; it is kept in memory and tried again for five minutes: {}",
                 failure.fact
             ));
         }
@@ -119,7 +119,7 @@ pub(crate) fn persist<T>(
         && hold::is_to_end()
     {
         context.printer.failure(failure);
-        context.printer.warn(format_args!("what the provider gave for {name} is lost"));
+        context.printer.warn(format_args!("what the provider answered for {name} is lost"));
     }
     written
 }
@@ -143,9 +143,34 @@ fn anew<T>(
     write(&locked.unlock(Unlock::Key(vault.key()), &expect)?)
 }
 
+/// Waits for the lock of a mailbox.
+fn lock<'v>(vault: &'v Vault<'_>, name: &EntryName) -> Result<Box<dyn Lock + 'v>, Failure> {
+    vault.lock(name).map_err(|error| match error {
+        StoreError::Busy => {
+            let fact = "another program has been at work on it for longer than this waits";
+            Failure::new(Exit::Conflict, "busy", fact)
+                .hint("it asks a provider or a mail server, or waits for room on the disk; try again, or see who it is with `fuser`")
+        }
+        error => error.into(),
+    })
+}
+
+/// The same for a change of it, saying so where somebody else is at work on it: that may take minutes.
+pub(crate) fn lock_to_change<'v>(
+    context: &Context,
+    vault: &'v Vault<'_>,
+    name: &EntryName,
+) -> Result<Box<dyn Lock + 'v>, Failure> {
+    if vault.is_locked(name)? {
+        context.printer.note(format_args!("waiting for another program that is at work on {name}"));
+    }
+    lock(vault, name)
+}
+
 /// Waits until nobody renews a token of these mailboxes, and keeps it so for as long as the locks are
 /// held: what a provider gives meanwhile would find no place. Other entries do not matter.
 pub(crate) fn hold_still<'v>(
+    context: &Context,
     vault: &'v Vault<'_>,
     names: &[EntryName],
 ) -> Result<Vec<Box<dyn Lock + 'v>>, Failure> {
@@ -161,7 +186,9 @@ pub(crate) fn hold_still<'v>(
     // In one order, so that two who do this do not wait for each other, and each only once.
     mailboxes.sort();
     mailboxes.dedup();
-    let lock = |name| vault.lock(name).map_err(|error| Failure::from(error).about(name));
+    let lock = |name: &EntryName| {
+        lock_to_change(context, vault, name).map_err(|failure| failure.about(name))
+    };
     mailboxes.into_iter().map(lock).collect()
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &RevertArgs) -> Done {
         })?;
         drop(snapshot);
         // A token that a provider gives meanwhile would be in no version.
-        let _still = hold_still(vault, std::slice::from_ref(name))?;
+        let _still = hold_still(context, vault, std::slice::from_ref(name))?;
         let newest = newest_there(&vault.read()?, name)?;
         let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;
         let version = batch.revert(name, wanted).map_err(|e| Failure::from(e).about(name))?;

@@ -11,13 +11,14 @@ use bulla_oauth::{
 use bulla_vault::store::Lock;
 use bulla_vault::{EntryName, Kind, Vault};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::add::{MailboxArgs, check_kind, client, entry_of, set_public};
 use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
     Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
+    lock_to_change, new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
 use crate::context::Context;
@@ -228,7 +229,7 @@ fn ready<'v>(
     vault: &'v Vault<'_>,
     name: &EntryName,
 ) -> Result<Ready<'v>, Failure> {
-    let lock = vault.lock(name)?;
+    let lock = lock_to_change(context, vault, name)?;
     // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
     // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
     // begins later sees the lock.
@@ -346,12 +347,12 @@ fn is_slip(failure: &Failure) -> bool {
 }
 
 /// The address that the browser ended at, from a person or a pipe. It holds a code that works once.
-fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
+fn pasted(context: &Context, person: bool) -> Result<Zeroizing<String>, Failure> {
     let text = if person {
         context.printer.instruct(
             "When the browser cannot open a page at 127.0.0.1 or localhost, that is the right one.",
         );
-        prompt::line("Paste its whole address here: ")?
+        Zeroizing::new(prompt::line("Paste its whole address here: ")?)
     } else {
         line_of(std::io::stdin().lock())?
     };
@@ -362,8 +363,8 @@ fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
 }
 
 /// One line, which is not longer than addresses are.
-fn line_of(input: impl BufRead) -> Result<String, Failure> {
-    let mut line = String::new();
+fn line_of(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
     let read = input.take(MOST_PASTED).read_line(&mut line);
     let read = read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
     if read as u64 == MOST_PASTED {
@@ -469,7 +470,7 @@ mod tests {
         let endless = std::io::BufReader::new(std::io::repeat(0));
         assert_eq!(line_of(endless).unwrap_err().code, "too-long");
         assert_eq!(
-            line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
+            *line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
             "http://127.0.0.1/?code=x\n"
         );
     }

@@ -235,7 +235,7 @@ fn a_full_disk_is_waited_for() {
     assert_eq!(world.refreshes(), 2, "the one that was waited for, and a probe");
     assert_eq!(
         waits,
-        "warning: what the provider gave for mailbox/alice@example.com cannot be written yet; it is kept in memory and tried again for five minutes: no space is left where the vault lies"
+        "warning: what the provider answered for mailbox/alice@example.com cannot be written yet; it is kept in memory and tried again for five minutes: no space is left where the vault lies"
     );
     assert_eq!(same, "the token is there, and the grant works");
 }
