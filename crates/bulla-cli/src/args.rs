@@ -28,7 +28,8 @@ impl Args {
 /// `bulla help mailbox token` and `bulla mailbox help token` as `bulla mailbox token --help`. clap's own
 /// `help` would be a command of each list of commands, and double the completions.
 fn with_help(mut words: Vec<OsString>) -> Vec<OsString> {
-    if !words.iter().any(|word| word == "help") {
+    // Most have no such word, and need not have all commands put together once more.
+    if words.iter().all(|word| word != "help") {
         return words;
     }
     let commands = Args::command();

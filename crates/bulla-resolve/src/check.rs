@@ -33,6 +33,12 @@ impl Check {
     /// wrong or weak with the mail clients of a Genesys configuration.
     #[must_use]
     pub fn of(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
+        Self::with_template(name, src, format).0
+    }
+
+    /// The same, with the template that the file was read as.
+    #[must_use]
+    pub fn with_template(name: &str, src: Vec<u8>, format: Option<Format>) -> (Self, Template) {
         let tokens = tokens::find(&src);
         let format = format.or_else(|| Format::detect(name, &src));
         let is_text = format.is_none_or(|f| f == Format::Text);
@@ -57,12 +63,12 @@ impl Check {
                         references are seen in it";
             let pending = vec![Pending::new(0, Rule::WrongEncoding, what)];
             let found = locate_first(template.name(), &template.src, pending);
-            return Self::of_template(&template, found, is_text && !is_binary);
+            return (Self::of_template(&template, found, is_text && !is_binary), template);
         }
         // Most files of a tree hold nothing of all this, and were not parsed.
         let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
         if by_tokens && !named && !is_genesys && template.places.is_empty() {
-            return Self::of_template(&template, Vec::new(), is_text && !is_binary);
+            return (Self::of_template(&template, Vec::new(), is_text && !is_binary), template);
         }
         let mut pending = probe(&template);
         pending.extend(foreign.into_iter().map(|at| {
@@ -90,7 +96,7 @@ impl Check {
             }
         }
         let found = locate_first(template.name(), &template.src, pending);
-        Self::of_template(&template, found, is_text && !is_binary)
+        (Self::of_template(&template, found, is_text && !is_binary), template)
     }
 
     fn of_template(template: &Template, mut findings: Vec<Problem>, is_text: bool) -> Self {

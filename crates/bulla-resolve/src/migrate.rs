@@ -105,7 +105,7 @@ impl Migration {
             };
         };
         let mut reading = Reading::of(src, format, naming)
-            .map_err(|Malformed { at, rule, what }| problem(at, rule, what))?;
+            .map_err(|Malformed { at, rule, what, .. }| problem(at, rule, what))?;
         let before = Template::parse_without_fill(name, src.to_vec(), format).problems.len();
         let (contents, template) = loop {
             let (contents, spans) = reading.assemble();

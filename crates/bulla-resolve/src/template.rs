@@ -309,12 +309,13 @@ impl<'a> Reading<'a> {
         let mut sections = fill.then(Sections::default);
         let scanned = self.scan(syntax, sections.as_mut(), show);
         self.read.is_sound = Some(scanned.is_ok());
-        if let Err(Malformed { at, rule, what }) = scanned {
+        if let Err(malformed) = scanned {
             self.read.places.clear();
+            let pending = Pending::from(malformed);
             // Braces without quotes are told as the mapping that they are, and again by what follows.
-            if !self.read.pending.iter().any(|told| told.at == at && told.what == what) {
-                let about = format.about(self.src, at).map(Box::new);
-                self.read.pending.push(Pending { about, ..Pending::new(at, rule, what) });
+            let is_told = |told: &Pending| told.at == pending.at && told.what == pending.what;
+            if !self.read.pending.iter().any(is_told) {
+                self.read.pending.push(pending);
             }
             return;
         }

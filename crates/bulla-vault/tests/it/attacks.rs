@@ -340,7 +340,7 @@ impl Store for Fickle {
         Err(StoreError::ReadOnly)
     }
 
-    fn try_lock(&self, _: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, _: &[u8; 16]) -> Result<bool, StoreError> {
         Err(StoreError::ReadOnly)
     }
 }
