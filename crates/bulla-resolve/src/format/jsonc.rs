@@ -77,18 +77,19 @@ fn comment(src: &[u8], at: usize) -> Option<Result<usize, Malformed>> {
     let rest = &src[at..];
     if rest.starts_with(b"//") {
         let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let wrong = ends_early(&rest[..end]).then_some(Malformed {
-            at,
-            rule: Rule::Malformed,
-            what: "this comment holds U+2028 or U+2029, which ends it for TypeScript, and what stands \
-                   behind is no comment there; take the character out",
+        let what = "this comment holds U+2028 or U+2029, which ends it for TypeScript, and what stands \
+                    behind is no comment there; take the character out";
+        let is_wrong = ends_early(&rest[..end]);
+        return Some(if is_wrong {
+            Err(Malformed::new(at, Rule::Malformed, what))
+        } else {
+            Ok(at + end)
         });
-        return Some(wrong.map_or(Ok(at + end), Err));
     }
     let inside = rest.strip_prefix(b"/*")?;
     let end = memmem::find(inside, b"*/").map(|length| at + 2 + length + 2);
     let what = "the comment that begins here does not end";
-    Some(end.ok_or(Malformed { at, rule: Rule::Malformed, what }))
+    Some(end.ok_or(Malformed::new(at, Rule::Malformed, what)))
 }
 
 /// Whether TypeScript, to which U+2028 and U+2029 are line ends, sees something else than further comments
