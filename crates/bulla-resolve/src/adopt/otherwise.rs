@@ -4,11 +4,84 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::signs::{is_secret_name, words};
+use crate::format::Format;
+
+/// What sort of file it is, for what its names say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scope {
+    All,
+    /// `package.json`, whose scripts have names of what they do.
+    Package,
+    /// Texts of a user interface, in a language.
+    Translation,
+}
+
+impl Scope {
+    pub(super) fn of(name: &str, format: Format) -> Self {
+        let has_texts = matches!(
+            format,
+            Format::Json
+                | Format::Jsonc
+                | Format::Properties
+                | Format::Toml
+                | Format::Xml
+                | Format::Yaml
+        );
+        let mut parts: Vec<_> = name.split(['/', '\\']).map(str::to_ascii_lowercase).collect();
+        let file = parts.pop().unwrap_or_default();
+        if file == "package.json" {
+            return Self::Package;
+        }
+        let stem = file.rsplit_once('.').map_or(&*file, |(stem, _)| stem);
+        let is_texts = |name: &str| TEXTS.contains(&name);
+        let folder = parts.iter().position(|folder| is_texts(folder));
+        let inner = folder.map_or(&[][..], |folder| &parts[folder + 1..]);
+        // `locales/de/app.json`, `i18n/pt-BR.yaml`, `config/locales/app.de.yml`
+        let in_folder = folder.is_some()
+            && inner.iter().map(|name| &**name).chain(stem.split('.')).any(is_language);
+        // `messages_de.properties`, `strings.xml`
+        let by_file = stem.split(['.', '_', '-']).next().is_some_and(is_texts);
+        if has_texts && (in_folder || by_file) { Self::Translation } else { Self::All }
+    }
+}
+
+/// Whether a name is that of a language, perhaps with a region: `de`, `pt-br`, `zh_hant`.
+fn is_language(name: &str) -> bool {
+    let (language, region) = name.split_once(['-', '_']).unwrap_or((name, "xx"));
+    let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric());
+    language.len() == 2 && is_word(language) && (2..=4).contains(&region.len()) && is_word(region)
+}
+
+/// Whether a value in a file of translations is a text for people: words, or one without a digit.
+pub(super) fn is_text(value: &str) -> bool {
+    let is_word = value.len() <= LONGEST_WORD && !value.bytes().any(|b| b.is_ascii_digit());
+    is_word || value.contains(char::is_whitespace) || !value.is_ascii()
+}
+
+/// What folders and files with translations are called.
+const TEXTS: &[&str] = &[
+    "_locales",
+    "i18n",
+    "l10n",
+    "lang",
+    "langs",
+    "language",
+    "languages",
+    "locale",
+    "locales",
+    "messages",
+    "strings",
+    "translation",
+    "translations",
+];
+
+/// In bytes; keys are longer.
+const LONGEST_WORD: usize = 32;
 
 /// Whether a value under the name of a secret is something else: the path of a file with the secret in it,
 /// a switch, an amount, the name of an object of Kubernetes, or what the key to a secret is called.
 pub(super) fn is_named_otherwise(name: &str, value: &str) -> bool {
-    if is_no_secret(value) {
+    if is_no_secret(value) || is_variable(value) {
         return true;
     }
     let words = words(name);
@@ -83,10 +156,17 @@ fn is_path(value: &str) -> bool {
         && (FOLDERS.iter().any(|folder| value.starts_with(folder)) || behind_variable())
 }
 
-/// Whether a value says which versions of a package will do: `^1.0.0`.
+/// Whether a value is a version of a package, `1.0.0`, or says which will do: `^1.0`.
 fn is_version(value: &str) -> bool {
-    let number = value.strip_prefix(['^', '~']).unwrap_or_default();
-    !number.is_empty() && number.split('.').all(is_number)
+    let number = value.strip_prefix(['^', '~']);
+    let is_exact = value.split('.').count() == 3;
+    number.or(is_exact.then_some(value)).is_some_and(|number| number.split('.').all(is_number))
+}
+
+/// Whether a value is what the variable with a secret is called: `DB_PASSWORD`.
+fn is_variable(value: &str) -> bool {
+    let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    value.contains('_') && value.bytes().all(is_name) && is_secret_name(value)
 }
 
 fn is_number(value: &str) -> bool {
@@ -200,6 +280,8 @@ mod tests {
             ("credentials", "include"),
             ("require_password", "required"),
             ("password", "^1.0.0"),
+            ("@octokit/auth-token", "6.0.0"),
+            ("password", "DB_PASSWORD"),
             ("nginx.ingress.kubernetes.io/auth-secret", "basic-auth"),
             ("nginx.ingress.kubernetes.io/auth-tls-secret", "web/ca"),
             ("privateKey", "${user.home}/.ssh/id_rsa"),
@@ -216,6 +298,9 @@ mod tests {
             ("token_secret", "abc"),
             ("accessToken", "4096"),
             ("password", "password"),
+            ("PASSWORD", "PASSWORD"),
+            ("password", "10.0"),
+            ("password", "A_PASSWORD_B"),
             ("secretKey", "/wJalrXUtnFEMI/K7MDENG/bPxRfiCY"),
             ("password", "/run/secrets and more"),
             ("password", "$D"),
@@ -223,6 +308,40 @@ mod tests {
             ("secretKey", "key1"),
         ] {
             assert!(is_secret(name, value), "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn files_of_translations_are_told_by_their_paths() {
+        for name in [
+            "locales/de.json",
+            "src/lang/ar-SY.json",
+            "i18n/zh_TW/translation.json",
+            "_locales/en/messages.json",
+            "config/locales/devise.de.yml",
+            "messages_de.properties",
+            "res/values/strings.xml",
+        ] {
+            let format = Format::detect(name, b"").unwrap();
+            assert_eq!(Scope::of(name, format), Scope::Translation, "{name}");
+        }
+        for name in
+            ["lang/app.json", "de/app.yaml", "locales/.env", "a/locales.d/de.json", "de.json"]
+        {
+            let format = Format::detect(name, b"").unwrap();
+            assert_eq!(Scope::of(name, format), Scope::All, "{name}");
+        }
+        assert_eq!(Scope::of("a/package.json", Format::Json), Scope::Package);
+    }
+
+    #[test]
+    fn texts_are_told_from_secrets() {
+        for text in ["Passwort", "Passwort vergessen?", "API-Schlüssel", "密码", "OAuth2 token"]
+        {
+            assert!(is_text(text), "{text}");
+        }
+        for text in ["hunter2", "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIj"] {
+            assert!(!is_text(text), "{text}");
         }
     }
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::inside::{self, Name};
-use super::{Braces, EntryKind, Find, Spot, otherwise, signs, unread};
+use super::otherwise::{self, Scope};
+use super::{Braces, EntryKind, Find, Spot, signs, unread};
 use crate::Reference;
 use crate::expression;
 use crate::filter::Filter;
@@ -23,6 +24,8 @@ use crate::secret::Secret;
 pub(super) struct Search<'a> {
     src: &'a [u8],
     format: Format,
+    /// Where names tell no secrets.
+    scope: Scope,
     /// What entries are named after.
     stem: String,
     /// What was found, in the order of the file once all was searched.
@@ -57,6 +60,7 @@ impl<'a> Search<'a> {
         Self {
             src,
             format,
+            scope: Scope::of(name, format),
             stem: stem(name),
             finds: Vec::new(),
             spots: BTreeMap::new(),
@@ -206,6 +210,7 @@ impl<'a> Search<'a> {
         if signs::is_placeholder(text) {
             return;
         }
+        let key = key.filter(|key| self.tells(key, text));
         let is_secret = key.is_some_and(|key| signs::is_secret(key, text))
             || (scalar.is_in_secret() && is_secret_there(scalar, text));
         let in_url = signs::password_in_url(text);
@@ -268,6 +273,7 @@ impl<'a> Search<'a> {
         self.is_open = self.format == Format::Ini && by_name && scalar.span.is_empty();
         let mut place = self.place();
         let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name || is_more);
+        let key = key.filter(|key| self.tells(key, &raw));
         if let Some(name) = unread::assignment(self.format, &raw, has_key) {
             match self.path.is_empty() {
                 true => place.clear(),
@@ -316,6 +322,24 @@ impl<'a> Search<'a> {
             what.braces = Braces::Curly;
         }
         self.add(what, &entry, EntryKind::Secret, &field, false);
+    }
+
+    /// Whether a name can tell a secret where the search is.
+    fn tells(&self, key: &str, text: &str) -> bool {
+        match self.scope {
+            Scope::All => !(key == "secretKey" && self.is_of_external_secret(text)),
+            Scope::Package => !(self.path.len() == 2 && self.path[0].1 == "scripts"),
+            Scope::Translation => !otherwise::is_text(text),
+        }
+    }
+
+    /// Whether an ExternalSecret or PushSecret of Kubernetes calls the key in a Secret so.
+    fn is_of_external_secret(&self, text: &str) -> bool {
+        let is_key = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        text.bytes().all(is_key)
+            && self.path.first().is_some_and(|(_, name)| name == "spec")
+            && self.path.iter().any(|(_, name)| name == "data")
+            && memchr::memmem::find(self.src, b"external-secrets.io/").is_some()
     }
 
     /// The names around a value, from within.

@@ -115,11 +115,13 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
     value.bytes().all(|b| b == b'*')
+        || value.bytes().all(|b| b == b'.')
         || value.strip_prefix('$').is_some_and(variable)
         || (value.starts_with("${") && value.ends_with('}'))
         || (value.starts_with("$(") && value.ends_with(')'))
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
+        || (value.starts_with("#{") && value.trim_end_matches('#').ends_with('}'))
         || (value.starts_with('<') && value.ends_with('>'))
         // Maven's and CMake's, with a name between them.
         || (value.len() > 2 && value.starts_with('@') && value.ends_with('@') && is_dotted(value))
@@ -161,9 +163,21 @@ pub(crate) fn password_in_url(value: &str) -> Option<Range<usize>> {
     let (user, _) = authority.rsplit_once('@')?;
     let (name, password) = user.split_once(':')?;
     let start = scheme.len() + "://".len() + name.len() + 1;
-    let is_one = scheme_is_one && is_literal(password) && !value.contains(char::is_whitespace);
+    let is_one = scheme_is_one
+        && is_literal(password)
+        && !value.contains(char::is_whitespace)
+        && !is_example(name, password);
     is_one.then_some(start..start + password.len())
 }
+
+/// Whether the login of a URL only says what stands there: `user:password@`, or `[user[:password]@]host`.
+fn is_example(user: &str, password: &str) -> bool {
+    let is = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    user.contains('[') || (is(&["user", "username"], user) && is(PASSWORD_WORDS, password))
+}
+
+/// What a password is called where none is shown.
+const PASSWORD_WORDS: &[&str] = &["pass", "passwd", "password", "pwd"];
 
 /// What URLs for JDBC begin with.
 pub(crate) const JDBC: &str = "jdbc:";
@@ -393,6 +407,10 @@ mod tests {
             "postgres://u:$PW@h",
             "postgres://u:a${PW}@h",
             "postgres://u:@h",
+            "postgres://user:password@h/d",
+            "http://Username:PASS@h",
+            "news://][username[:password]@]server",
+            "http://[user:passwd@]h",
             "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
             "https://hooks.slack.com/services/${T}/${B}/${KEY}",
             "https://hooks.slack.com/",
@@ -405,10 +423,15 @@ mod tests {
         for text in ["npm_registry_token", "pypi-password", "client-secret", "bulla://a@b/c"] {
             assert!(!looks_secret(text), "{text}");
         }
-        for value in ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>"] {
+        for value in
+            ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>", "...", "#{x}#"]
+        {
             assert!(is_placeholder(value), "{value}");
         }
-        for value in ["hunter2", "$2y$10$x", "$"] {
+        for url in ["postgres://user:hunter2@h", "postgres://root:password@h"] {
+            assert!(password_in_url(url).is_some(), "{url}");
+        }
+        for value in ["hunter2", "$2y$10$x", "$", "#", "a."] {
             assert!(!is_placeholder(value), "{value}");
         }
     }

@@ -1,11 +1,14 @@
 //! What to write instead, rule by rule.
 
-use bulla_resolve::{Problem, Rule};
+use bulla_resolve::{About, Problem, Rule};
 
 use crate::diagnose::{RENDER_THE_CHART, is_chart};
 
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
+    if matches!(problem.about.as_deref(), Some(About::InSecret)) {
+        return IN_SECRET.to_owned();
+    }
     match (problem.rule, problem.nearest.as_slice()) {
         (Rule::Malformed, _) if is_chart(problem) => RENDER_THE_CHART.to_owned(),
         (rule, []) => of_rule(rule).to_owned(),
@@ -16,6 +19,15 @@ pub(super) fn instead(problem: &Problem) -> String {
         (_, near) => format!("is it one of `{}`?", near.join("`, `")),
     }
 }
+
+/// Whether this is the way out of many findings, and so needs to be told once.
+pub(super) fn is_of_many(rule: Rule, instead: &str) -> bool {
+    instead == of_rule(rule) || instead == IN_SECRET
+}
+
+/// The way out of a value in a Secret of Kubernetes.
+const IN_SECRET: &str = "in a Secret of Kubernetes every value counts as a secret: move it into the vault with \
+                         `bulla adopt`, and replace it at its source; what is public belongs into a ConfigMap";
 
 /// The way out of whatever breaks a rule.
 pub(super) fn of_rule(rule: Rule) -> &'static str {
