@@ -156,9 +156,7 @@ impl Adoption {
             return Err(problem(Pending::new(0, Rule::UnknownFormat, what)));
         };
         let mut search = Search::new(name, src, format);
-        search
-            .run()
-            .map_err(|Malformed { at, rule, what }| problem(Pending::new(at, rule, what)))?;
+        search.run().map_err(|malformed| problem(malformed.into()))?;
         let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,

@@ -2,15 +2,16 @@
 
 use bulla_resolve::{About, Problem, Rule};
 
-use crate::diagnose::{RENDER_THE_CHART, is_chart};
+use crate::diagnose::RENDER_THE_CHART;
 
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
-    if matches!(problem.about.as_deref(), Some(About::InSecret)) {
-        return IN_SECRET.to_owned();
+    match problem.about.as_deref() {
+        Some(About::Chart) => return RENDER_THE_CHART.to_owned(),
+        Some(About::InSecret) => return IN_SECRET.to_owned(),
+        _ => {}
     }
     match (problem.rule, problem.nearest.as_slice()) {
-        (Rule::Malformed, _) if is_chart(problem) => RENDER_THE_CHART.to_owned(),
         (rule, []) => of_rule(rule).to_owned(),
         (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
             format!("paste: {}", lines.join("\n"))
