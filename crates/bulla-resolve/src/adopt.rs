@@ -7,7 +7,7 @@ mod search;
 pub(crate) mod signs;
 mod unread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use crate::check::{is_utf16, lines, tokens};
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Malformed, Output, Part, Refusal, Scalar};
+use crate::names::SecretNames;
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
 use crate::template::{Read, Segment, Template};
@@ -216,7 +217,7 @@ impl Adoption {
     fn leave_what_is_no_value(
         &self,
         unclear: &[(Range<usize>, String)],
-        names: &[Zeroizing<String>],
+        names: &SecretNames,
     ) -> Vec<(usize, (Stays, String))> {
         let finds = self.finds.iter().map(|find| match self.spots[&find.span.start].verbatim {
             Some(_) => self.at(find)..self.at(find) + find.range.len(),
@@ -236,9 +237,10 @@ impl Adoption {
             known.get(next).is_some_and(|span| span.start < token.end)
         };
         let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
+        let in_names: BTreeSet<_> = names.tokens().collect();
         let is_name = |token: &Range<usize>| {
             let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
-            names.iter().any(|name| name.contains(text))
+            in_names.contains(text)
         };
         let of_name = "a name that looks like a secret stays here in clear; entries that would be named \
                        after it have a number instead";
@@ -257,8 +259,11 @@ impl Adoption {
 
     /// Why what has the shape of a secret is no value.
     fn why_no_value(&self, token: &Range<usize>) -> Stays {
-        let line = memchr::memrchr(b'\n', &self.src[..token.start]).map_or(0, |at| at + 1);
-        let before = self.src[line..token.start].trim_ascii_start();
+        // Lines may be long and hold many of them.
+        let far = token.start.saturating_sub(FAR);
+        let before = &self.src[far..token.start];
+        let line = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let before = before[line..].trim_ascii_start();
         let is_mark = |mark: &&[u8]| {
             before.starts_with(mark)
                 || memchr::memmem::find(before, &[b" ", *mark].concat()).is_some()
@@ -416,8 +421,9 @@ impl Adoption {
     /// The numbers of the finds that would not come back, and what the format has against them.
     fn check(&self, assembled: &Assembled) -> BTreeMap<usize, Option<Refusal>> {
         let mut failed = BTreeMap::new();
+        let mut out = Output::with_capacity(0);
         for replaced in &assembled.replaced {
-            if let Err(refusal) = self.comes_back(replaced, &assembled.template) {
+            if let Err(refusal) = self.comes_back(replaced, &assembled.template, &mut out) {
                 failed.extend(replaced.finds.iter().map(|number| (*number, refusal)));
             }
         }
@@ -425,7 +431,12 @@ impl Adoption {
     }
 
     /// Whether a scalar of the template would be rendered to the one of the file as it is written.
-    fn comes_back(&self, replaced: &Replaced, template: &Template) -> Result<(), Option<Refusal>> {
+    fn comes_back(
+        &self,
+        replaced: &Replaced,
+        template: &Template,
+        out: &mut Output,
+    ) -> Result<(), Option<Refusal>> {
         let places = &template.places;
         let number = places.partition_point(|place| place.span.start < replaced.span.start);
         let place = places.get(number).filter(|place| place.span == replaced.span).ok_or(None)?;
@@ -451,9 +462,9 @@ impl Adoption {
         if !content.is(&self.spots[&span.start].text) {
             return Err(None);
         }
-        let mut out = Output::with_capacity(0);
+        out.clear();
         let at = place.span.clone();
-        self.format.place(&template.src, at, &content, place.encoded, &mut out).map_err(Some)?;
+        self.format.place(&template.src, at, &content, place.encoded, out).map_err(Some)?;
         if out.bytes.bytes() == &self.src[span] { Ok(()) } else { Err(None) }
     }
 }
@@ -476,6 +487,9 @@ impl Find {
         }
     }
 }
+
+/// How far the beginning of a comment is looked for.
+const FAR: usize = 4_096;
 
 /// Why the find at a place stays, and how that is told.
 fn stays(place: &str, refusal: Option<Refusal>) -> (Stays, String) {

@@ -11,7 +11,7 @@ use crate::format::Format;
 use crate::migrate::left_over;
 use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
-use crate::template::{Read, Template};
+use crate::template::{Read, Segment, Template};
 use crate::uses::Use;
 
 /// What was found out about one file.
@@ -79,7 +79,8 @@ impl Check {
         }));
         let mut known = Vec::new();
         tell(literals.unwrap_or_default(), is_genesys, &mut known, &mut pending);
-        for (name, span) in lines {
+        let beside = if is_text { Vec::new() } else { beside_references(&template) };
+        for (name, span) in lines.into_iter().chain(beside) {
             let what = format!("{} stands here in clear", escaped(&name));
             pending.push(Pending::new(span.start, Rule::LiteralSecret, what));
             known.push(span);
@@ -147,6 +148,58 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
             Err(_) => {}
         }
     }
+    spans.extend(beside_references(template).into_iter().map(|(_, span)| span));
+    merged(spans)
+}
+
+/// The secrets in the lines of texts in which references stand too, where nothing is adopted: what each is
+/// called, and where it stands, or the whole text if that does not stand in the file as it is.
+fn beside_references(template: &Template) -> Vec<(String, Range<usize>)> {
+    let mut found = Vec::new();
+    for place in &template.places {
+        for (number, segment) in place.segments.iter().enumerate() {
+            let text = match segment {
+                Segment::Source(range) => &template.src[range.clone()],
+                Segment::Decoded(text) => text,
+                Segment::Value(_) => continue,
+            };
+            // Only whole lines: what stands beside a value in one belongs to that.
+            let is_last = number + 1 == place.segments.len();
+            let line_end = |at: usize| at + 1;
+            let start = match number {
+                0 => 0,
+                _ => memchr::memchr(b'\n', text).map_or(text.len(), line_end),
+            };
+            let end = match is_last {
+                true => text.len(),
+                false => memchr::memrchr(b'\n', text).map_or(0, line_end),
+            };
+            let lines = text.get(start..end).unwrap_or_default();
+            let lines = lines::find(std::str::from_utf8(lines).unwrap_or_default());
+            found.extend(lines.into_iter().map(|(name, span)| {
+                let span = match segment {
+                    Segment::Source(range) => {
+                        range.start + start + span.start..range.start + start + span.end
+                    }
+                    _ => place.span.clone(),
+                };
+                (name.to_owned(), span)
+            }));
+        }
+    }
+    found
+}
+
+/// Where secrets stand in a text that does not stand in a file as it is.
+pub(crate) fn secrets_in_text(text: &[u8]) -> Vec<Range<usize>> {
+    let mut spans = tokens::find(text);
+    let lines = lines::find(std::str::from_utf8(text).unwrap_or_default()).into_iter();
+    spans.extend(lines.map(|(_, span)| span));
+    merged(spans)
+}
+
+/// The same places in order, those that overlap as one.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     spans.sort_by_key(|span| span.start);
     spans.dedup_by(|next, span| {
         let overlaps = next.start < span.end;

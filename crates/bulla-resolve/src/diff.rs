@@ -6,7 +6,7 @@
 //! long that is, in bytes or in lines.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,10 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use subtle::ConstantTimeEq as _;
 
 use crate::Reference;
-use crate::check::secrets_in_clear;
-use crate::format::Format;
+use crate::check::{secrets_in_clear, secrets_in_text};
+use crate::format::{Format, Output};
 use crate::reference::Pin;
-use crate::render::{Rendering, written};
-use crate::secret::Draft;
+use crate::render::{Rendering, write};
 use crate::source::{Answer, Source};
 use crate::template::{Place, Segment, Template};
 
@@ -90,14 +89,13 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
     let spots = Spots::of(template, rendering);
     let plan = Plan::of(template, &spots, rendering);
     let (ids, mut line_ids) = (plan.ids(), Vec::new());
-    let keys = Keys::of(&plan, &ids, new);
+    let keys = Keys::of(&plan, &ids);
     for (number, line) in lines.iter().enumerate() {
         // A line that is like none is like no other either.
         line_ids.push(keys.id(line).unwrap_or(u32::MAX - u32::try_from(number).unwrap_or(0)));
     }
     let deadline = Some(Instant::now() + PATIENCE);
     let ops = capture_diff_slices_deadline(Algorithm::Myers, &line_ids, &ids, deadline);
-    let mut out = Rows { plan: &plan, rows: Vec::new(), done: 0 };
     let pairs = ops.iter().flat_map(|op| match *op {
         DiffOp::Equal { old_index, new_index, len } => {
             (0..len).map(|n| (old_index + n, new_index + n)).collect()
@@ -112,9 +110,12 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
     let changed: Vec<_> =
         changed.chain((0..plan.rows.len()).filter(|&row| keys.is_vague(&plan.rows[row]))).collect();
     let earlier = Earlier::ask(&plan, &changed, source);
+    let scratch =
+        Scratch { answers: vec![None; template.wanted.len()], out: Output::with_capacity(0) };
+    let mut out = Rows { plan: &plan, rows: Vec::new(), done: 0, scratch };
     let mut next_row = 0;
     for (line, row) in pairs {
-        while next_row <= row && out.goes_on(next_row, old, new, &keys, &earlier) {
+        while next_row <= row && out.goes_on(next_row, old, &keys, &earlier) {
             next_row += 1;
         }
         // Lines of a value before it have been told with it.
@@ -133,7 +134,7 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
             continue;
         }
         let there = &old[starts[line]..];
-        match earlier.version(&plan, row, there) {
+        match earlier.version(&plan, row, there, &mut out.scratch) {
             Some((entry, version, length)) => {
                 out.push(Sign::Removed, row, Some((&entry, version)));
                 out.done = starts[line] + length;
@@ -145,7 +146,7 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
         }
         out.push(Sign::Added, row, None);
     }
-    while next_row < plan.rows.len() && out.goes_on(next_row, old, new, &keys, &earlier) {
+    while next_row < plan.rows.len() && out.goes_on(next_row, old, &keys, &earlier) {
         next_row += 1;
     }
     out.hidden(old.len(), next_row);
@@ -192,6 +193,9 @@ impl<'a> Spots<'a> {
 struct Plan<'a> {
     template: &'a Template,
     places: &'a [Place],
+    /// The rendering, and where the places are in it.
+    new: &'a [u8],
+    placed: &'a [Range<usize>],
     versions: HashMap<&'a Reference, u64>,
     rows: Vec<Line>,
     /// Secrets that stand in the template in clear.
@@ -242,7 +246,8 @@ impl<'a> Plan<'a> {
         }
         let versions = rendering.used.iter().map(|(reference, version)| (reference, *version));
         let clear = secrets_in_clear(template);
-        Self { template, places: all, versions: versions.collect(), rows, clear }
+        let (new, placed) = (rendering.contents.expose(), spots.placed);
+        Self { template, places: all, new, placed, versions: versions.collect(), rows, clear }
     }
 
     /// Numbers for the rows: the same for those whose own text is the same.
@@ -269,26 +274,32 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn places<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = &'l Place> {
-        line.parts.iter().filter_map(|part| match part {
+    /// What a part of a line is rendered to.
+    fn rendered(&self, part: &LinePart) -> &[u8] {
+        match part {
+            LinePart::Own(range) => &self.template.src[range.clone()],
+            LinePart::Place(index) => &self.new[self.placed[*index].clone()],
+        }
+    }
+
+    /// The references that have a value in a part of a line.
+    fn references(&self, part: &LinePart) -> impl Iterator<Item = &Reference> {
+        let asked = self.indices(part).map(|index| &self.template.wanted[index].reference);
+        asked.filter(|reference| self.versions.contains_key(reference))
+    }
+
+    /// All that a part of a line asks for, as indices into the closure.
+    fn indices(&self, part: &LinePart) -> impl Iterator<Item = usize> {
+        let place = match part {
             LinePart::Place(index) => Some(&self.places[*index]),
             LinePart::Own(_) => None,
-        })
-    }
-
-    /// The references that have a value in a line.
-    fn references<'l>(&'l self, line: &'l Line) -> Vec<&'l Reference> {
-        self.asked(line).filter(|reference| self.versions.contains_key(reference)).collect()
-    }
-
-    /// All that a line asks for.
-    fn asked<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = &'l Reference> {
-        let segments = self.places(line).flat_map(|place| &place.segments);
+        };
+        let segments = place.into_iter().flat_map(|place| &place.segments);
         let slots = segments.filter_map(|segment| match segment {
             Segment::Value(slot) => Some([Some(slot.wanted), slot.alternative]),
             _ => None,
         });
-        slots.flatten().flatten().map(|index| &self.template.wanted[index].reference)
+        slots.flatten().flatten()
     }
 
     /// Which of two was used.
@@ -320,7 +331,7 @@ struct Around<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn of(plan: &'a Plan<'_>, ids: &[u32], new: &[u8]) -> Self {
+    fn of(plan: &'a Plan<'_>, ids: &[u32]) -> Self {
         let mut keys = Self { whole: HashMap::new(), around: HashMap::new(), lengths: Vec::new() };
         let mut lengths = BTreeSet::new();
         for (line, &id) in plan.rows.iter().zip(ids) {
@@ -329,9 +340,14 @@ impl<'a> Keys<'a> {
                 continue;
             }
             let (first, last) = (plan.own(line.parts.first()), plan.own(line.parts.last()));
-            let in_template = plan.places(line).map(|place| &plan.template.src[place.span.clone()]);
-            let multi = memchr::memchr_iter(b'\n', &new[line.rendered.clone()]).count() > 1
-                || in_template.into_iter().any(|text| text.contains(&b'\n'));
+            let has_lines = |part: &LinePart| match part {
+                LinePart::Place(index) => {
+                    plan.template.src[plan.places[*index].span.clone()].contains(&b'\n')
+                }
+                LinePart::Own(_) => false,
+            };
+            let multi = memchr::memchr_iter(b'\n', &plan.new[line.rendered.clone()]).count() > 1
+                || line.parts.iter().any(has_lines);
             lengths.insert(first.len());
             let around = keys.around.entry(first).or_default();
             if !around.iter().any(|known| known.id == id) {
@@ -371,8 +387,10 @@ impl Earlier {
     fn ask(plan: &Plan<'_>, changed: &[usize], source: &dyn Source) -> Self {
         let mut wanted = BTreeSet::new();
         for &row in changed {
-            wanted.extend(plan.asked(&plan.rows[row]).cloned());
-            for reference in plan.references(&plan.rows[row]) {
+            let parts = &plan.rows[row].parts;
+            let asked = parts.iter().flat_map(|part| plan.indices(part));
+            wanted.extend(asked.map(|index| plan.template.wanted[index].reference.clone()));
+            for reference in parts.iter().flat_map(|part| plan.references(part)) {
                 let version = plan.versions.get(reference).copied().unwrap_or_default();
                 // Where a version is pinned, the file may have a later one.
                 let last = if reference.pin().is_some() { version + VERSIONS } else { version };
@@ -386,51 +404,84 @@ impl Earlier {
     }
 
     /// The entry and its version with which the row is what begins here, and how long that is.
-    fn version(&self, plan: &Plan<'_>, row: usize, there: &[u8]) -> Option<(String, u64, usize)> {
+    fn version<'e>(
+        &'e self,
+        plan: &Plan<'_>,
+        row: usize,
+        there: &[u8],
+        scratch: &mut Scratch<'e>,
+    ) -> Option<(String, u64, usize)> {
+        // An entry of which nothing stands before the first difference is not what differs.
         let line = &plan.rows[row];
-        let mut entries: Vec<_> = plan.references(line);
-        entries.dedup_by_key(|reference| reference.entry());
-        for reference in entries {
+        let (mut entries, mut known, mut at) = (Vec::new(), HashSet::new(), 0);
+        for (number, part) in line.parts.iter().enumerate() {
+            let here = plan.references(part).filter(|reference| known.insert(reference.entry()));
+            entries.extend(here.map(|reference| (reference, number, at)));
+            let now = plan.rendered(part);
+            if !starts_with(&there[at..], now) {
+                break;
+            }
+            at += now.len();
+        }
+        for (reference, number, at) in entries.into_iter().rev() {
             let current = plan.versions.get(reference).copied().unwrap_or_default();
             for version in around(current, current + VERSIONS).rev() {
-                let Some(bytes) = self.line(plan, line, reference.entry(), version) else {
-                    continue;
-                };
-                let bytes = bytes.bytes();
-                if begins_with(there, bytes) {
-                    return Some((reference.entry().to_owned(), version, bytes.len()));
+                let other = (reference.entry(), version);
+                let parts = &line.parts[number..];
+                if let Some(length) = self.length(plan, parts, other, &there[at..], scratch) {
+                    return Some((reference.entry().to_owned(), version, at + length));
                 }
             }
         }
         None
     }
 
-    /// The row as it is with one version of one entry.
-    fn line(&self, plan: &Plan<'_>, line: &Line, entry: &str, version: u64) -> Option<Draft> {
-        let answer = |reference: &Reference| {
-            let other =
-                (reference.entry() == entry).then(|| at_version(reference, version)).flatten();
-            let other = other.and_then(|other| self.answers.get(&other));
-            match other {
-                Some(answer @ Answer::Value { .. }) => Some(answer),
-                Some(_) => None,
-                None => self.answers.get(reference),
-            }
-        };
-        let answers: Vec<_> =
-            plan.template.wanted.iter().map(|wanted| answer(&wanted.reference)).collect();
-        let mut out = Draft::default();
-        for part in &line.parts {
-            match part {
-                LinePart::Own(range) => out.push(&plan.template.src[range.clone()]),
-                LinePart::Place(index) => {
-                    let place = &plan.places[*index];
-                    out.push(written(plan.template, place, answers.clone())?.bytes());
+    /// How long the parts are with one version of one entry, if they stand here and then the row ends.
+    fn length<'e>(
+        &'e self,
+        plan: &Plan<'_>,
+        parts: &[LinePart],
+        (entry, version): (&str, u64),
+        there: &[u8],
+        scratch: &mut Scratch<'e>,
+    ) -> Option<usize> {
+        let mut at = 0;
+        for part in parts {
+            let bytes = match part {
+                LinePart::Own(range) => &plan.template.src[range.clone()],
+                LinePart::Place(number) => {
+                    let Scratch { answers, out } = &mut *scratch;
+                    for index in plan.indices(part) {
+                        answers[index] = self.answer(plan, index, entry, version);
+                    }
+                    out.clear();
+                    let is_written = write(plan.template, &plan.places[*number], answers, out);
+                    is_written.then(|| out.bytes.bytes())?
                 }
-            }
+            };
+            starts_with(&there[at..], bytes).then_some(())?;
+            at += bytes.len();
         }
-        Some(out)
+        ends_at(there, at).then_some(at)
     }
+
+    /// The answer for an index of the closure with one version of one entry.
+    fn answer(&self, plan: &Plan<'_>, index: usize, entry: &str, version: u64) -> Option<&Answer> {
+        let reference = &plan.template.wanted[index].reference;
+        let other = (reference.entry() == entry).then(|| at_version(reference, version)).flatten();
+        match other.and_then(|other| self.answers.get(&other)) {
+            Some(answer @ Answer::Value { .. }) => Some(answer),
+            Some(_) => None,
+            None => self.answers.get(reference),
+        }
+    }
+}
+
+/// What is used again for each line that is tried.
+struct Scratch<'a> {
+    /// The answers by the index that the template knows them by; only those to what is tried count.
+    answers: Vec<Option<&'a Answer>>,
+    out: Output,
 }
 
 /// The versions near this one, up to `last`.
@@ -441,8 +492,17 @@ fn around(version: u64, last: u64) -> impl DoubleEndedIterator<Item = u64> {
 
 /// Whether a row stands here and ends here, too.
 fn begins_with(there: &[u8], row: &[u8]) -> bool {
-    let ends = row.ends_with(b"\n") || there.len() == row.len();
-    ends && there.get(..row.len()).is_some_and(|there| there.ct_eq(row).into())
+    starts_with(there, row) && ends_at(there, row.len())
+}
+
+/// Whether a row that stands here may end there.
+fn ends_at(there: &[u8], length: usize) -> bool {
+    there.len() == length || there[..length].ends_with(b"\n")
+}
+
+/// How long this takes does not tell how much of `bytes` is there.
+fn starts_with(there: &[u8], bytes: &[u8]) -> bool {
+    there.get(..bytes.len()).is_some_and(|there| there.ct_eq(bytes).into())
 }
 
 fn at_version(reference: &Reference, version: u64) -> Option<Reference> {
@@ -455,9 +515,10 @@ struct Rows<'a> {
     rows: Vec<Row>,
     /// How much of the file that is there has been told.
     done: usize,
+    scratch: Scratch<'a>,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
     /// Something else stands in the file up to `at`.
     fn hidden(&mut self, at: usize, row: usize) {
         if self.done < at {
@@ -469,27 +530,19 @@ impl Rows<'_> {
     }
 
     /// Tells a row of which any line could be the first, if it stands just behind what has been told.
-    fn goes_on(
-        &mut self,
-        row: usize,
-        old: &[u8],
-        new: &[u8],
-        keys: &Keys<'_>,
-        earlier: &Earlier,
-    ) -> bool {
+    fn goes_on(&mut self, row: usize, old: &[u8], keys: &Keys<'_>, earlier: &'a Earlier) -> bool {
         let line = &self.plan.rows[row];
         let there = &old[self.done..];
         if there.is_empty() || !keys.is_vague(line) {
             return false;
         }
-        if begins_with(there, &new[line.rendered.clone()]) {
+        if begins_with(there, &self.plan.new[line.rendered.clone()]) {
             self.push(Sign::Same, row, None);
             self.done += line.rendered.len();
             return true;
         }
-        let Some((entry, version, length)) = earlier.version(self.plan, row, there) else {
-            return false;
-        };
+        let found = earlier.version(self.plan, row, there, &mut self.scratch);
+        let Some((entry, version, length)) = found else { return false };
         self.push(Sign::Removed, row, Some((&entry, version)));
         self.push(Sign::Added, row, None);
         self.done += length;
@@ -507,7 +560,9 @@ impl Rows<'_> {
                     for segment in &plan.places[*index].segments {
                         match segment {
                             Segment::Source(range) => self.own(range.clone(), &mut pieces),
-                            Segment::Decoded(text) => pieces.push(shown(text)),
+                            Segment::Decoded(text) => {
+                                show(text, secrets_in_text(text).into_iter(), &mut pieces);
+                            }
                             Segment::Value(slot) => {
                                 let reference = plan.reference(slot.wanted, slot.alternative);
                                 let Some(reference) = reference else { continue };
@@ -538,18 +593,28 @@ impl Rows<'_> {
 
     /// The template's own text, but for secrets in it.
     fn own(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
-        let mut at = range.start;
-        let first = self.plan.clear.partition_point(|span| span.end <= at);
-        for span in self.plan.clear[first..].iter().take_while(|span| span.start < range.end) {
-            if at < span.start {
-                pieces.push(shown(&self.plan.template.src[at..span.start]));
-            }
-            pieces.push(Piece::Hidden);
-            at = span.end.min(range.end).max(at);
+        let clear = &self.plan.clear;
+        let first = clear.partition_point(|span| span.end <= range.start);
+        let inside = clear[first..].iter().take_while(|span| span.start < range.end);
+        let inside = inside.map(|span| {
+            span.start.max(range.start) - range.start..span.end.min(range.end) - range.start
+        });
+        show(&self.plan.template.src[range.clone()], inside, pieces);
+    }
+}
+
+/// A text but for the secrets in it, which are in order.
+fn show(text: &[u8], secrets: impl Iterator<Item = Range<usize>>, pieces: &mut Vec<Piece>) {
+    let mut at = 0;
+    for secret in secrets {
+        if at < secret.start {
+            pieces.push(shown(&text[at..secret.start]));
         }
-        if at < range.end {
-            pieces.push(shown(&self.plan.template.src[at..range.end]));
-        }
+        pieces.push(Piece::Hidden);
+        at = secret.end;
+    }
+    if at < text.len() {
+        pieces.push(shown(&text[at..]));
     }
 }
 

@@ -158,8 +158,14 @@ pub(crate) fn hits(text: &[u8]) -> Vec<usize> {
 /// may be written `\n` and `\r`. One may be given twice. Lines of less than [`PIECE`] letters, which no tool
 /// writes, may have been passed over before this.
 fn wrapped(text: &[u8]) -> impl Iterator<Item = usize> {
-    memchr3_iter(b'\n', b'\r', b'\\', text).filter_map(|at| {
-        let (before, after) = (*text[..at].last()?, *text[past_break(text, at)..].first()?);
+    // How far the line ends go that were looked at last: one of these is not where they begin.
+    let mut run = 0;
+    memchr3_iter(b'\n', b'\r', b'\\', text).filter_map(move |at| {
+        if at < run {
+            return None;
+        }
+        run = past_break(text, at);
+        let (before, after) = (*text[..at].last()?, *text[run..].first()?);
         let is_pair =
             |needle: &&str| needle.as_bytes().windows(2).any(|pair| *pair == [before, after]);
         BASE64.iter().any(is_pair).then_some(())?;

@@ -342,6 +342,11 @@ impl Output {
         Self { bytes, values: Vec::new(), notes: systemd::Notes::default() }
     }
 
+    /// Begins anew, for another place of the same file.
+    pub(crate) fn clear(&mut self) {
+        (self.bytes, self.values) = (Draft::default(), Vec::new());
+    }
+
     /// Writes `part` as it is.
     pub(crate) fn copy(&mut self, part: Part<'_>) {
         let start = self.bytes.len();

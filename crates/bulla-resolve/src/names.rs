@@ -1,9 +1,17 @@
 //! How entries are named that nothing else names: after the file, and the section or keys in it.
 
+use std::collections::BTreeMap;
+
+use zeroize::Zeroize as _;
+
 use crate::check::tokens;
 
 /// The name of what has none that could be one.
 pub(crate) const NAMELESS: &str = "unnamed";
+
+/// Longer names, in bytes, are nobody's; [`TOO_LONG`] stands in their place.
+pub(crate) const LONGEST: usize = 1_000;
+pub(crate) const TOO_LONG: &str = "(too long)";
 
 /// What entries of a file are named after: its name without folder, leading dot and extension.
 pub(crate) fn stem(name: &str) -> String {
@@ -29,6 +37,35 @@ pub(crate) fn segment(name: &str) -> String {
 /// A name that is an entry's name as it is, unless it looks like a secret.
 pub(crate) fn whole(name: &str) -> &str {
     if tokens::in_name(name).is_empty() { name } else { NAMELESS }
+}
+
+/// Names that look like secrets, by the numbers that stand for them.
+#[derive(Default)]
+pub(crate) struct SecretNames(BTreeMap<String, usize>);
+
+impl SecretNames {
+    /// What stands in an entry's name for one that looks like a secret, as anybody may read it there.
+    pub(crate) fn number(&mut self, name: &str) -> Option<String> {
+        if whole(name) == name {
+            return None;
+        }
+        let next = self.0.len() + 1;
+        let number = *self.0.entry(name.to_owned()).or_insert(next);
+        Some(format!("{NAMELESS}-{number}"))
+    }
+
+    /// The secrets that these are taken for.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .keys()
+            .flat_map(|name| tokens::in_name(name).into_iter().filter_map(|token| name.get(token)))
+    }
+}
+
+impl Drop for SecretNames {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).into_keys().for_each(|mut name| name.zeroize());
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub fn render(
             .filter(|p| p.kind != Kind::Finding || !allowed.contains(&p.rule))
             .cloned()
             .collect();
-        let mut placing = Placing::new(template, answers, &mut failures);
+        let mut placing = Placing::new(template, &answers, &mut failures);
         let rendering = placing.render();
         found.extend(locate_first(&template.name, &template.src, placing.pending));
         found.sort_by_key(|problem| (problem.line, problem.column));
@@ -70,7 +70,8 @@ pub fn render(
 pub(crate) fn probe(template: &Template) -> Vec<Pending> {
     let Some(format) = template.format else { return Vec::new() };
     let mut failures = BTreeSet::new();
-    let mut placing = Placing::new(template, vec![None; template.wanted.len()], &mut failures);
+    let mut placing = Placing::new(template, &[], &mut failures);
+    let mut out = Output::with_capacity(0);
     for place in &template.places {
         let sample = |slot: &Slot| {
             let value = |sample: &[u8], filter: &Filter| filter.apply(sample).ok();
@@ -86,32 +87,32 @@ pub(crate) fn probe(template: &Template) -> Vec<Pending> {
         };
         let samples = slots(place).map(sample).map(FilledWith::Filtered);
         let filling = Filling { values: samples.collect() };
-        let mut out = Output::with_capacity(0);
         let parts = filling.parts(&placing, place);
         let content = Content { parts: &parts, typed: place.typed };
-        let encoded = format.syntax().encode(&template.src, place.span.clone(), &content, &mut out);
-        if let Err(Refusal(why)) = encoded {
+        let span = place.span.clone();
+        out.clear();
+        let written = format.place(&template.src, span, &content, place.encoded, &mut out);
+        if let Err(Refusal(why)) = written {
             placing.report(place, Rule::CannotCarry, &format!("no value {{}} fits here: it {why}"));
         }
     }
     placing.pending
 }
 
-/// How a place is written with the values in `answers`, which are in the order of the closure.
-pub(crate) fn written(
+/// Writes a place with the values in `answers`, which are in the order of the closure; tells whether it can.
+pub(crate) fn write(
     template: &Template,
     place: &Place,
-    answers: Vec<Option<&Answer>>,
-) -> Option<Draft> {
+    answers: &[Option<&Answer>],
+    out: &mut Output,
+) -> bool {
+    let Some(format) = template.format else { return false };
     let mut failures = BTreeSet::new();
     let mut placing = Placing::new(template, answers, &mut failures);
-    let filling = placing.filling(place, &mut vec![false; template.wanted.len()])?;
-    let mut out = Output::with_capacity(0);
+    let Some(filling) = placing.filling(place, &mut |_| ()) else { return false };
     let parts = filling.parts(&placing, place);
     let content = Content { parts: &parts, typed: place.typed };
-    let syntax = template.format?.syntax();
-    syntax.encode(&template.src, place.span.clone(), &content, &mut out).ok()?;
-    Some(out.bytes)
+    format.place(&template.src, place.span.clone(), &content, place.encoded, out).is_ok()
 }
 
 /// The answers to the closure of all templates.
@@ -155,7 +156,7 @@ impl Values {
 struct Placing<'a> {
     template: &'a Template,
     /// The answers, by the index that the template knows them by.
-    answers: Vec<Option<&'a Answer>>,
+    answers: &'a [Option<&'a Answer>],
     pending: Vec<Pending>,
     /// Failures that have been told already: one is enough, however many references it is about.
     failures: &'a mut BTreeSet<Failure>,
@@ -164,7 +165,7 @@ struct Placing<'a> {
 impl<'a> Placing<'a> {
     fn new(
         template: &'a Template,
-        answers: Vec<Option<&'a Answer>>,
+        answers: &'a [Option<&'a Answer>],
         failures: &'a mut BTreeSet<Failure>,
     ) -> Self {
         Self { template, answers, pending: Vec::new(), failures }
@@ -184,8 +185,9 @@ impl<'a> Placing<'a> {
             return Some(rendering(copy, Vec::new(), Vec::new(), Vec::new()));
         };
         let mut used = vec![false; template.wanted.len()];
+        let mut use_it = |index: usize| used[index] = true;
         let fillings: Vec<_> =
-            template.places.iter().map(|place| self.filling(place, &mut used)).collect();
+            template.places.iter().map(|place| self.filling(place, &mut use_it)).collect();
         let size = fillings.iter().flatten().map(|filling| filling.len(self)).sum::<usize>();
         let mut out = Output::with_capacity(template.src.len() + size);
         let mut placed = Vec::with_capacity(fillings.len());
@@ -217,7 +219,7 @@ impl<'a> Placing<'a> {
             }
             return None;
         }
-        let used = template.wanted.iter().zip(&self.answers).zip(used).filter_map(
+        let used = template.wanted.iter().zip(self.answers).zip(used).filter_map(
             |((wanted, answer), used)| match answer {
                 Some(Answer::Value { version, .. }) if used => {
                     Some((wanted.reference.clone(), *version))
@@ -228,8 +230,9 @@ impl<'a> Placing<'a> {
         Some(rendering(out.bytes.finish(), out.values, used.collect(), proof.placed))
     }
 
-    /// The values for a place, or `None` if one is not to be had, which is then told.
-    fn filling(&mut self, place: &Place, used: &mut [bool]) -> Option<Filling> {
+    /// The values for a place, or `None` if one is not to be had, which is then told. Which are used is told
+    /// by their indices.
+    fn filling(&mut self, place: &Place, used: &mut dyn FnMut(usize)) -> Option<Filling> {
         let mut filling = Some(Filling { values: Vec::new() });
         for slot in slots(place) {
             let Some(value) = self.value(slot) else {
@@ -237,7 +240,7 @@ impl<'a> Placing<'a> {
                 continue;
             };
             if let FilledWith::Answer(index) = value {
-                used[index] = true;
+                used(index);
             }
             match self.filtered(value, slot) {
                 Some(value) => {
@@ -476,9 +479,8 @@ mod tests {
         let values = Values::ask(&templates, &Fixed);
         let mut failures = BTreeSet::new();
         let answers = values.of(&templates).next().unwrap();
-        let mut placing = Placing::new(&templates[0], answers, &mut failures);
-        let mut used = [false];
-        let fillings = [placing.filling(&templates[0].places[0], &mut used)];
+        let mut placing = Placing::new(&templates[0], &answers, &mut failures);
+        let fillings = [placing.filling(&templates[0].places[0], &mut |_| ())];
         let proof = Proof { placing: &placing, fillings: &fillings, placed: vec![placed] };
         proof.check(format, rendered.as_bytes()).is_ok()
     }

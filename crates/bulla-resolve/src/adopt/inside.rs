@@ -221,10 +221,11 @@ fn jdbc(text: &str) -> Vec<Piece<'_>> {
         let end = start + text[start..].find(ends).unwrap_or(text.len() - start);
         at = end;
         let url = &text[start..end];
+        let parameters = url.find('?').unwrap_or(url.len());
         let mut own = Vec::new();
         for (name, range) in passwords_in_jdbc(url) {
             // Between semicolons nothing is encoded.
-            let encodes = url[..range.start].contains('?');
+            let encodes = parameters < range.start;
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
             let is_kept = match encodes {
                 true => is_canonical(&url[range.clone()]),

@@ -16,8 +16,9 @@ use crate::filter::Filter;
 use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
 use crate::genesys::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, Section, Sections};
 use crate::indirect::{Indirect, indirect};
-use crate::names::{self, segment, stem};
+use crate::names::{self, SecretNames, segment, stem};
 use crate::problem::without_secrets;
+use crate::reference::MAX_ENTRY;
 use crate::secret::Secret;
 
 /// A file as it is searched.
@@ -35,7 +36,7 @@ pub(super) struct Search<'a> {
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
     /// Names that look like secrets, in the place of which entries have numbers.
-    pub(super) secret_names: RefCell<Vec<Zeroizing<String>>>,
+    pub(super) secret_names: RefCell<SecretNames>,
     /// How many values are references of other tools.
     pub(super) references: usize,
     /// How many values other tools have encrypted.
@@ -119,8 +120,10 @@ impl<'a> Search<'a> {
         let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
         for Aliased { name, span, text } in aliased(self.src) {
             let is_known = self.spots.contains_key(&span.start) || known.contains(&span.start);
-            let is_one = signs::is_secret(&name, &text) && !signs::is_placeholder(&text);
-            if is_one && !is_known && !expression::has_plain(text.as_bytes()) {
+            if is_known || !signs::is_secret(&name, &text) || signs::is_placeholder(&text) {
+                continue;
+            }
+            if !expression::has_plain(text.as_bytes()) {
                 known.insert(span.start);
                 self.opaque.push((span, without_secrets(&name).into_owned()));
             }
@@ -133,8 +136,9 @@ impl<'a> Search<'a> {
         match scalar.role {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
-                self.path.retain(|(around, _)| *around < depth);
+                self.leave(depth);
                 let name = match &scalar.text {
+                    _ if text.len() > names::LONGEST => Cow::Borrowed(names::TOO_LONG),
                     Text::Verbatim(range) => {
                         let name = &self.src[range.clone()];
                         // Twice as quick for what is UTF-8.
@@ -150,7 +154,7 @@ impl<'a> Search<'a> {
                 self.label = self.label.take().filter(|label| depth >= label.0 || at < label.1);
             }
             Role::Encoded | Role::EncodedSecret | Role::Secret | Role::Value => {
-                self.path.retain(|(around, _)| *around <= depth);
+                self.leave(depth + 1);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
                 if self.format == Format::Xml {
@@ -169,12 +173,20 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Forgets the names that lie as deep as this, or deeper.
+    fn leave(&mut self, depth: usize) {
+        while self.path.last().is_some_and(|(around, _)| *around >= depth) {
+            self.path.pop();
+        }
+    }
+
     /// `<add key="password" value="x"/>`, `<property name="password">x</property>` and
     /// `<name>password</name><value>x</value>`: gives the value the name that is meant.
     fn follow_label(&mut self, scalar: &Scalar, text: &[u8], named: bool) {
         let Some((depth, name)) = self.path.last_mut().filter(|_| named) else { return };
         let is = |word| name.eq_ignore_ascii_case(word);
         if is("key") || is("name") {
+            let text = if text.len() > names::LONGEST { names::TOO_LONG.as_bytes() } else { text };
             let text = String::from_utf8_lossy(text).into_owned();
             self.label = Some((*depth, scalar.span.start, text));
         } else if let Some((around, _, label)) = &self.label
@@ -395,27 +407,31 @@ impl<'a> Search<'a> {
         if self.path.is_empty() {
             return "(unnamed)".to_owned();
         }
-        self.path.iter().map(|(_, name)| without_secrets(name)).collect::<Vec<_>>().join(".")
+        // The innermost, as many as anybody reads.
+        let mut length = 0;
+        let fits = |(_, name): &&(usize, Cow<'_, str>)| {
+            length += name.len() + 1;
+            length <= LONGEST_PLACE
+        };
+        let count = self.path.iter().rev().take_while(fits).count().max(1);
+        let (left, told) = self.path.split_at(self.path.len() - count);
+        let names: Vec<_> = told.iter().map(|(_, name)| without_secrets(name)).collect();
+        format!("{}{}", if left.is_empty() { "" } else { "..." }, names.join("."))
     }
 
     /// The entry that is named after the file and `names`.
     fn entry<'n>(&self, names: impl Iterator<Item = &'n str>) -> String {
-        let names = names.map(|name| self.numbered(name).unwrap_or_else(|| segment(name)));
-        let segments = [self.stem.clone()].into_iter().chain(names);
-        segments.collect::<Vec<_>>().join("/")
-    }
-
-    /// What stands in an entry's name for a name that looks like a secret, which anybody may read there.
-    fn numbered(&self, name: &str) -> Option<String> {
-        if names::whole(name) == name {
-            return None;
+        let mut entry = self.stem.clone();
+        for name in names {
+            // No reference could name it.
+            if entry.len() > MAX_ENTRY {
+                break;
+            }
+            entry.push('/');
+            let number = self.secret_names.borrow_mut().number(name);
+            entry.push_str(&number.unwrap_or_else(|| segment(name)));
         }
-        let mut known = self.secret_names.borrow_mut();
-        let number = known.iter().position(|known| **known == *name).unwrap_or_else(|| {
-            known.push(Zeroizing::new(name.to_owned()));
-            known.len() - 1
-        });
-        Some(format!("{}-{}", names::NAMELESS, number + 1))
+        entry
     }
 
     /// The credentials of a section that Genesys' mail server reads.
@@ -531,6 +547,9 @@ impl<'a> Search<'a> {
 fn is_secret_there(scalar: &Scalar, text: &str) -> bool {
     (scalar.is_encoded() || signs::is_literal(text)) && signs::is_secret_anywhere(text)
 }
+
+/// How long the names are together by which a place is told, in bytes.
+const LONGEST_PLACE: usize = 250;
 
 /// Settings of units that say where a credential lies, or whether there is one.
 const PLACES: [&str; 4] =

@@ -190,7 +190,8 @@ pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
         let start = at;
         at = line(src, start, rules, &mut |scalar| scalars.push(scalar));
         let from = if rules.node { named(src, start) } else { start };
-        let alike = course.passes(src, from..at - 1, &scalars) && !odd;
+        let alike =
+            course.passes(src, from..at - 1, &scalars) && !odd && !is_behind_mark(src, start);
         for scalar in scalars.drain(..) {
             let opaque = !alike && scalar.role == Role::Value;
             found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
@@ -201,7 +202,13 @@ pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
 
 /// Where node begins to read the line at `start`: a byte order mark is a part of the first name.
 fn named(src: &[u8], start: usize) -> usize {
-    if start == 3 && src.starts_with(b"\xef\xbb\xbf") { 0 } else { start }
+    if is_behind_mark(src, start) { 0 } else { start }
+}
+
+/// Whether a byte order mark stands in front of the line at `start`, of which node and versions of Python's
+/// before 1.2.4 make a part of the first name.
+fn is_behind_mark(src: &[u8], start: usize) -> bool {
+    start == 3 && src.starts_with(b"\xef\xbb\xbf")
 }
 
 pub(super) fn comment_behind_a_blank(text: &[u8]) -> Option<usize> {

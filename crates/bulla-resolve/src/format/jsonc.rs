@@ -76,12 +76,28 @@ fn without_comments(src: &[u8]) -> Result<Zeroizing<Vec<u8>>, Malformed> {
 fn comment(src: &[u8], at: usize) -> Option<Result<usize, Malformed>> {
     let rest = &src[at..];
     if rest.starts_with(b"//") {
-        return Some(Ok(at + memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())));
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let what = "this comment holds U+2028 or U+2029, which ends it for TypeScript, and what stands \
+                    behind is no comment there; take the character out";
+        let is_wrong = ends_early(&rest[..end]);
+        return Some(if is_wrong {
+            Err(Malformed::new(at, Rule::Malformed, what))
+        } else {
+            Ok(at + end)
+        });
     }
     let inside = rest.strip_prefix(b"/*")?;
     let end = memmem::find(inside, b"*/").map(|length| at + 2 + length + 2);
     let what = "the comment that begins here does not end";
     Some(end.ok_or(Malformed::new(at, Rule::Malformed, what)))
+}
+
+/// Whether TypeScript, to which U+2028 and U+2029 are line ends, sees something else than further comments
+/// in a comment.
+fn ends_early(comment: &[u8]) -> bool {
+    let text = if comment.is_ascii() { &[] } else { comment };
+    let mut lines = std::str::from_utf8(text).unwrap_or_default().split(['\u{2028}', '\u{2029}']);
+    lines.any(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with("//"))
 }
 
 /// Line ends stay, so that messages find their lines.

@@ -1,6 +1,8 @@
 //! Files that are made to be too much: they end in an answer, and soon.
 
-use bulla_resolve::{Answer, Format, Reference, Rule, Secret, Source, Template, render};
+use bulla_resolve::{
+    Adoption, Answer, Check, Format, Reference, Rule, Secret, Source, Template, render,
+};
 
 /// How many problems of one rule are told of a file: a hundred, and how many more there are.
 const TOLD: usize = 101;
@@ -117,7 +119,7 @@ fn many_duplicates_are_adopted() {
     let count = 20_000;
     let items: Vec<_> = (0..count).map(|n| format!("{{\"token\": \"t{n}\"}}")).collect();
     let file = format!("[{}]", items.join(","));
-    let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+    let adoption = Adoption::find("a.json", file.as_bytes(), None).unwrap();
     assert_eq!(adoption.finds.len(), count);
     assert_eq!(adoption.finds[count - 1].field, format!("token-{count}"));
 }
@@ -137,7 +139,7 @@ fn endless_command_lines_are_adopted() {
         ("a:b@://", 0),
     ] {
         let file = format!("{{\"cmd\": \"{}\"}}", word.repeat(count));
-        let adoption = bulla_resolve::Adoption::find("a.json", file.as_bytes(), None).unwrap();
+        let adoption = Adoption::find("a.json", file.as_bytes(), None).unwrap();
         assert_eq!(adoption.finds.len(), found, "{word}");
     }
 }
@@ -152,7 +154,7 @@ fn secrets_with_endless_names_are_adopted() {
         "{{{deep}\"token\": \"a\", \"secret\": \"b\"{}, \"{wide} token\": \"c\"}}",
         "}".repeat(9)
     );
-    let adoption = bulla_resolve::Adoption::find("app.json", file.as_bytes(), None).unwrap();
+    let adoption = Adoption::find("app.json", file.as_bytes(), None).unwrap();
     let names: Vec<_> = adoption.finds.iter().map(|find| (&*find.entry, &*find.field)).collect();
     assert_eq!(names, [("app", "secret"), ("app", "secret-2"), ("app", "secret-3")]);
 }
@@ -185,6 +187,50 @@ fn lines_and_nesting_without_end_are_answered() {
     }
     let quotes = format!("[s]\na={}bulla\n", "\"\"".repeat(count));
     assert!(outcome(Format::IniGit, quotes).is_ok());
+}
+
+/// In each line, the settings were once sought from the beginning of the file.
+#[test]
+fn units_of_many_lines_are_checked_and_adopted() {
+    let count = 20_000;
+    let lines = |value: &str| {
+        let line = |n| format!("Environment=A{n}_PASSWORD={value}{n}\n");
+        format!("[Service]\n{}", (0..count).map(line).collect::<String>())
+    };
+    let template = lines("bulla://a/b");
+    assert!(Check::of("a.service", template.into_bytes(), None).findings.is_empty());
+    let adoption = Adoption::find("a.service", lines("x").as_bytes(), None).unwrap();
+    assert_eq!(adoption.finds.len(), count);
+}
+
+/// Each took the square of the time, or of the memory: by aliases of one long text, names that all values
+/// lie in, names that are tokens, and marks of comments or parameters that are sought from a line's beginning.
+#[test]
+fn what_is_checked_and_adopted_takes_no_longer_for_each() {
+    let count = 30_000;
+    let each = |line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let long = "x".repeat(1_000_000);
+    let object = |line: &dyn Fn(usize) -> String| format!("{{{}\"end\": 1}}", each(line));
+    for (name, file, found) in [
+        ("a.yaml", format!("a: &a {long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 1),
+        ("a.yaml", format!("a: &a /run/{long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 0),
+        ("a.yaml", format!("a: &a 1\n{}: [{}]\n", &long[..900], each(&|_| "*a,".to_owned())), 0),
+        ("a.yaml", format!("a: YnVs\n{}b: 2\n", "\n".repeat(1_000_000)), 0),
+        ("a.json", format!("{{\"a\": \"YnVs{}V\"}}", "\\n".repeat(1_000_000)), 0),
+        ("a.xml", format!("{}x{}", "<a password='x1'>".repeat(count), "</a>".repeat(count)), TOLD),
+        (
+            "a.json",
+            format!("{{\"{long}\": {}}}", object(&|n| format!("\"p{n}_password\": \"x1\","))),
+            TOLD,
+        ),
+        ("a.json", object(&|n| format!("\"k{n}\": \"see ghp_abcdefgh{n} now\",")), TOLD),
+        ("a.json", object(&|n| format!("\"ghp_abcdefgh{n}\": {{\"password\": \"x1\"}},")), TOLD),
+        ("a.json", format!("{{\"a\": \"jdbc:x://h{}\"}}", ";password=p".repeat(count)), 1),
+    ] {
+        let check = Check::of(name, file.clone().into_bytes(), None);
+        assert_eq!(check.findings.len(), found, "{:?}", check.findings.first());
+        assert!(Adoption::find(name, file.as_bytes(), None).is_ok());
+    }
 }
 
 /// For each of these, the section was once searched for what its password would be.

@@ -93,6 +93,56 @@ fn a_file_that_is_one_value_is_compared_as_such() {
     assert_eq!(of("NEWVALUE\nmore"), "-?\n+<b:2>\n-?\n");
 }
 
+/// What a Secret of Kubernetes has in base64 was compared as if it stood there in clear.
+#[test]
+fn values_in_base64_are_told_by_their_versions() {
+    let secret = |data: &str| format!("apiVersion: v1\nkind: Secret\ndata:\n  a: {data}\n");
+    // `x={{ bulla://b/x }}`, and the same with the first value.
+    let (template, old) = (secret("eD17eyBidWxsYTovL2IveCB9fQ=="), secret("eD1PTERWQUxVRQ=="));
+    let told = shown(&compared("t.yaml", &template, &old));
+    assert!(told.ends_with("-  a: x=<b:1>\n+  a: x=<b:2>\n"), "{told}");
+}
+
+/// In a text with escapes, or between two line ends of one with a reference, secrets in clear were shown.
+#[test]
+fn secrets_beside_references_are_not_shown() {
+    for (name, template) in [
+        ("t.json", r#"{"a": "postgres://u:hunter22@h/d\n{{ bulla://b/x }}"}"#),
+        ("t.yaml", "a: |\n  x = {{ bulla://b/x }}\n  password = hunter22\n"),
+        ("t.toml", "a = '''\nx = {{ bulla://b/x }}\npassword = hunter22\n'''\n"),
+        (
+            "t.yaml",
+            // `ghp_hunter2200 {{ bulla://b/x }}`
+            "apiVersion: v1\nkind: Secret\ndata:\n  a: Z2hwX2h1bnRlcjIyMDAge3sgYnVsbGE6Ly9iL3ggfX0=\n",
+        ),
+    ] {
+        let told = shown(&compared(name, template, ""));
+        assert!(told.contains('?') && !told.contains("hunter22"), "{told}");
+    }
+}
+
+/// What differs is sought where it may be, and not with each version of each entry from the beginning.
+#[test]
+fn many_values_are_compared() {
+    let count = 20_000;
+    let values = |value: &str| vec![value; count].join(",");
+    let line: Vec<_> = (0..count).map(|n| format!("\"bulla://e{n}/x\"")).collect();
+    let line = format!("[{}]\n", line.join(","));
+    let last = format!("[{},\"{OLD}\"]\n", vec![format!("\"{NEW}\""); count - 1].join(","));
+    let told = shown(&compared("t.json", &line, &last));
+    assert!(told.contains(&format!("<e{}:1>", count - 1)) && !told.contains("<e0:1>"));
+    assert!(
+        shown(&compared("t.json", &line, &format!("[{}]\n", values("1")))).starts_with("-[?\n")
+    );
+    let rows = |value: &dyn Fn(usize) -> String| -> String {
+        let row = |n| format!("Environment=A{n}={}\n", value(n));
+        format!("[Service]\n{}", (0..count).map(row).collect::<String>())
+    };
+    let template = rows(&|n| format!("bulla://e{n}/x"));
+    let told = shown(&compared("t.service", &template, &rows(&|_| OLD.to_owned())));
+    assert_eq!(told.matches(":1>").count(), count);
+}
+
 proptest! {
     #[test]
     fn nothing_of_the_file_that_is_there_is_shown(lines in prop::collection::vec(0..12_usize, 0..12)) {

@@ -3,20 +3,26 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser};
 use zeroize::Zeroizing;
 
 use super::{Cursor, token_start};
+use crate::names;
 
 /// A scalar that an alias gives a further name.
 pub(crate) struct Aliased {
     /// The key that the alias is the value of.
-    pub(crate) name: String,
+    pub(crate) name: Rc<str>,
     /// Where the scalar begins and ends in the file, more or less: behind its anchor.
     pub(crate) span: Range<usize>,
-    pub(crate) text: Zeroizing<String>,
+    /// What it says, at most its first 4 KiB.
+    pub(crate) text: Rc<Zeroizing<String>>,
 }
+
+/// How much of a scalar is looked at for each of its names, in bytes.
+const LONGEST: usize = 4_096;
 
 /// The scalars in `src` that are values of further keys by aliases.
 pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
@@ -36,7 +42,8 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
     }
     let mut place = Cursor::new(text);
     // Whether the next node in each collection is a key, `None` in a sequence; and the last key.
-    let mut open: Vec<(Option<bool>, String)> = Vec::new();
+    let none: Rc<str> = Rc::from("");
+    let mut open: Vec<(Option<bool>, Rc<str>)> = Vec::new();
     for event in Parser::new_from_str(text) {
         // What is wrong is told by whoever reads the values.
         let Ok((event, marks)) = event else { return Vec::new() };
@@ -52,7 +59,7 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
         if let Some((Some(key_next), name)) = around {
             is_key = std::mem::replace(key_next, !*key_next);
             if is_key {
-                name.clear();
+                *name = Rc::clone(&none);
             }
         }
         match event {
@@ -61,23 +68,26 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
                     let start = token_start(text, place.byte(marks.start.index()));
                     let end = place.byte(marks.end.index()).max(start);
                     let span = bom + start..bom + end;
-                    anchored.insert(anchor, (span, Zeroizing::new(decoded.to_string())));
+                    let text = decoded[..decoded.floor_char_boundary(LONGEST)].to_owned();
+                    anchored.insert(anchor, (span, Rc::new(Zeroizing::new(text))));
                 }
-                if let Some((_, name)) = open.last_mut().filter(|_| is_key) {
-                    name.push_str(&decoded);
+                if let Some((_, name)) = open.last_mut().filter(|_| is_key)
+                    && decoded.len() <= names::LONGEST
+                {
+                    *name = Rc::from(&*decoded);
                 }
             }
             Event::Alias(anchor) if !is_key => {
                 let name = open.last().map(|(_, name)| name).filter(|name| !name.is_empty());
                 if let (Some(name), Some((span, text))) = (name, anchored.get(&anchor)) {
-                    let (name, span, text) = (name.clone(), span.clone(), text.clone());
+                    let (name, span, text) = (Rc::clone(name), span.clone(), Rc::clone(text));
                     found.push(Aliased { name, span, text });
                 }
             }
-            Event::MappingStart(..) => open.push((Some(true), String::new())),
+            Event::MappingStart(..) => open.push((Some(true), Rc::clone(&none))),
             Event::SequenceStart(..) => {
                 // The items of a list go by the name of the list.
-                let name = open.last().map_or_else(String::new, |(_, name)| name.clone());
+                let name = Rc::clone(open.last().map_or(&none, |(_, name)| name));
                 open.push((None, name));
             }
             Event::MappingEnd | Event::SequenceEnd => {
