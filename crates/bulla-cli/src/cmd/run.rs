@@ -2,10 +2,12 @@
 
 mod child;
 mod escapes;
+mod folds;
 mod forms;
 mod leader;
 mod masker;
 mod memory_file;
+mod numbers;
 mod pipeline;
 mod pump;
 mod screen;
