@@ -12,10 +12,10 @@ const SHORT: usize = 32;
 /// How much of a line is looked for at least, in bytes: less turns up by chance.
 const LEAST_LINE: usize = 12;
 
-/// Adds runs of words of `piece`, so many that each line of it is made up of them, wherever it begins and
-/// ends; but for lines of fewer than [`LEAST_LINE`] bytes.
+/// Adds runs of words of `piece`, so many that each line of it is made up of them, wherever that begins
+/// and ends; but for lines of fewer than [`LEAST_LINE`] bytes. What has line ends comes line by line, too.
 pub(super) fn add(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
-    if piece.len() <= SHORT {
+    if piece.len() <= SHORT || piece.contains(&b'\n') {
         return;
     }
     add_runs(piece, words(piece, false), forms);
