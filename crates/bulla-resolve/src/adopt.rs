@@ -156,6 +156,9 @@ impl Adoption {
         search
             .run()
             .map_err(|Malformed { at, rule, what }| problem(Pending::new(at, rule, what)))?;
+        if format == Format::Text {
+            search.lines(name);
+        }
         let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
@@ -223,7 +226,7 @@ impl Adoption {
         });
         let mut known: Vec<_> = finds.chain(unclear.iter().map(|(span, _)| span.clone())).collect();
         let lines = match self.format {
-            Format::Text => lines::in_file(&self.name, &self.src),
+            Format::Text if self.finds.is_empty() => lines::in_file(&self.name, &self.src),
             _ => Vec::new(),
         };
         known.extend(lines.iter().map(|(_, span)| span.clone()));
@@ -247,8 +250,9 @@ impl Adoption {
         });
         let lines = lines.iter().map(|(name, span)| {
             let name = escaped(name);
-            let what =
-                format!("{name} stays here in clear: nothing says where a value ends in a text");
+            let what = format!(
+                "{name} stays here in clear: a text that holds references is left as it is"
+            );
             (span.start, (Stays::NoValue, what))
         });
         tokens.chain(lines).collect()
