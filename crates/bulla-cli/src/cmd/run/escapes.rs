@@ -15,7 +15,7 @@ pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let mut done = Vec::new();
     for &(special, control, beyond) in PRINTERS {
         // Of plain text, all that escape the same make the same.
-        if !(is_plain && done.contains(&special)) && (!is_ascii || beyond == Beyond::Keep) {
+        if !(is_plain && done.contains(&special)) {
             forms.push(printed(text, special, control, beyond));
             done.push(special);
         }
@@ -50,12 +50,13 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     ("'\\!", Control::Octal("\\033"), Beyond::Keep),
     ("'\\!", Control::Octal("\\033"), Beyond::Octal),
     (SINGLE, Control::Key, Beyond::Keep),
-    // `ls -Q`, git's paths, SQLite's `tcl`; `ls -b`; `find -ls`; `sed -n l`.
+    // `ls -Q`, git's paths; SQLite's `tcl`; `ls -b`; `find -ls`; `sed -n l`.
     (DOUBLE, Control::Octal("\\033"), Beyond::Keep),
     (DOUBLE, Control::Octal("\\033"), Beyond::Octal),
+    (DOUBLE, Control::Three("\t\n\r"), Beyond::Octal),
     (" \\", Control::Octal("\\033"), Beyond::Keep),
     (" \\", Control::Octal("\\033"), Beyond::Octal),
-    (" \"\\", Control::Octal("\\033"), Beyond::Octal),
+    (" \"\\", Control::Three("\u{8}\t\n\u{b}\u{c}\r"), Beyond::Octal),
     ("\\", Control::Octal("\\033"), Beyond::Keep),
     ("\\", Control::Octal("\\033"), Beyond::Octal),
     // strace; Perl's Data::Dumper, of bytes and of characters.
@@ -106,6 +107,8 @@ enum Control {
     Octal(&'static str),
     Question,
     Raw,
+    /// Those in it by letter, others with three octal digits.
+    Three(&'static str),
 }
 
 impl Control {
@@ -113,8 +116,9 @@ impl Control {
         let by_letter = match self {
             Self::Braces => "\0\t\n\r",
             Self::Capital(_) => "\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}",
-            Self::Hex | Self::Key | Self::Octal(_) => "\u{7}\u{8}\t\n\u{b}\u{c}\r",
-            Self::Least(letters) => letters,
+            Self::Hex | Self::Octal(_) => "\u{7}\u{8}\t\n\u{b}\u{c}\r",
+            Self::Key => "\t\n",
+            Self::Least(letters) | Self::Three(letters) => letters,
             Self::Node => "\u{8}\t\n\u{c}\r",
             Self::Question | Self::Raw => "",
         };
@@ -131,7 +135,9 @@ impl Control {
             Self::Least(_) if !digit_next => number(out, format_args!("\\{code:o}")),
             Self::Node => number(out, format_args!("\\x{code:02X}")),
             Self::Octal(escape) if c == '\u{1b}' => out.extend_from_slice(escape.as_bytes()),
-            Self::Least(_) | Self::Octal(_) => number(out, format_args!("\\{code:03o}")),
+            Self::Least(_) | Self::Octal(_) | Self::Three(_) => {
+                number(out, format_args!("\\{code:03o}"))
+            }
             Self::Question => out.push(b'?'),
             Self::Raw => push(c, out),
         }
@@ -436,6 +442,16 @@ mod tests {
             (
                 "p\u{1b}\tq",
                 vec!["p$'\\033'$'\\t'q", "p\\C-[\\tq", "p\\e\\tq", "p\\x1B\\tq", "p^[^Iq"],
+            ),
+            // SQLite's mode tcl, find -ls, zsh's (q+), strace.
+            (
+                "k\u{7}\u{8}\t\r1",
+                vec![
+                    "k\\007\\010\\t\\r1",
+                    "k\\007\\b\\t\\r1",
+                    "k\\C-G\\C-H\\t\\C-M1",
+                    "k\\7\\10\\t\\r1",
+                ],
             ),
             // ElementTree's, minidom's and quoteattr's attributes.
             ("a\tb\"\n", vec!["a&#09;b&quot;&#10;", "a&#9;b&quot;&#10;"]),
