@@ -16,7 +16,8 @@ use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
 pub(crate) use grants::{
-    VaultGrants, WallClock, being_renewed, grant, hold_still, persist, put, refresh_token, state,
+    VaultGrants, WallClock, being_renewed, grant, hold_still, lock_to_change, persist, put,
+    refresh_token, state,
 };
 pub(crate) use network::Network;
 
@@ -85,9 +86,14 @@ pub(crate) fn mailbox_name(text: &str) -> Result<EntryName, Failure> {
     }
 }
 
+/// A mailbox as commands take it: its address, or what tells a second grant of one address.
+pub(crate) fn who(name: &EntryName) -> &str {
+    name.as_str().strip_prefix("mailbox/").unwrap_or(name.as_str())
+}
+
 /// The address of a mailbox. A second grant of one address is `mailbox/ADDRESS+SECTION`.
 pub(crate) fn address_of(name: &EntryName) -> &str {
-    let address = name.as_str().strip_prefix("mailbox/").unwrap_or(name.as_str());
+    let address = who(name);
     match address.split_once('@') {
         Some((local, domain)) => {
             let domain = domain.split('+').next().unwrap_or(domain);
@@ -169,10 +175,9 @@ impl Account {
     /// The same failure with the names of this mailbox in its hints, so that they can be pasted.
     pub(crate) fn named(&self, failure: impl Into<Failure>) -> Failure {
         let mut failure = failure.into();
-        let name = self.name.as_str();
         for hint in &mut failure.hints {
             *hint = hint
-                .replace("ADDRESS", name.strip_prefix("mailbox/").unwrap_or(name))
+                .replace("ADDRESS", who(&self.name))
                 .replace("MAILBOX", self.name.as_str())
                 .replace("CLIENT", self.registration.name.as_str());
         }

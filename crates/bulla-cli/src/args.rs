@@ -28,6 +28,10 @@ impl Args {
 /// `bulla help mailbox token` and `bulla mailbox help token` as `bulla mailbox token --help`. clap's own
 /// `help` would be a command of each list of commands, and double the completions.
 fn with_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    // Most have no such word, and need not have all commands put together once more.
+    if words.iter().all(|word| word != "help") {
+        return words;
+    }
     let commands = Args::command();
     let mut command = &commands;
     for at in 1..words.len() {
@@ -112,7 +116,12 @@ pub(crate) struct Global {
 }
 
 /// What to do.
+//
+// To make the arguments of all commands takes as long as a fast command does, so here and in each list of
+// commands they are made when the command is called. A group of arguments has no documentation for this: it
+// would take the place of what its commands say of themselves.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Make a new vault
     Init(cmd::init::InitArgs),
@@ -187,10 +196,34 @@ pub(crate) enum Command {
     Man(cmd::completions::ManArgs),
 }
 
-/// A positional that nobody may use: a secret typed as an argument is on the screen, in the shell's
-/// history and in the list of processes already, and must not be repeated by an error message too.
+// A positional that nobody may use: a secret typed as an argument is on the screen, in the shell's
+// history and in the list of processes already, and must not be repeated by an error message too.
 #[derive(clap::Args)]
 pub(crate) struct NoSecrets {
     #[arg(hide = true, value_name = "SECRET", num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
     pub(crate) surplus: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_say_the_same_of_themselves_before_and_after_their_arguments_are_made() {
+        fn compare(before: &clap::Command, after: &clap::Command) {
+            for before in before.get_subcommands() {
+                let after = after.find_subcommand(before.get_name()).unwrap();
+                let says = |command: &clap::Command| {
+                    [command.get_about(), command.get_long_about()]
+                        .map(|text| text.map(ToString::to_string))
+                };
+                assert_eq!(says(before), says(after), "{}", before.get_name());
+                assert!(before.get_about().is_some());
+                compare(before, after);
+            }
+        }
+        let mut built = Args::command();
+        built.build();
+        compare(&Args::command(), &built);
+    }
 }

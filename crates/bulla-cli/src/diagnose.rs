@@ -8,7 +8,7 @@ use bulla_vault::{InvalidName, OpenError, ReadError, SealError, SlotError, Write
 
 use crate::failure::{Exit, Failure};
 
-pub(crate) use resolve::{RENDER_THE_CHART, exit_of, is_chart, set_command};
+pub(crate) use resolve::{RENDER_THE_CHART, exit_of, set_command};
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -17,6 +17,9 @@ impl From<StoreError> for Failure {
             StoreError::Busy => of(Exit::Conflict, "busy")
                 .hint("wait for the other process, or see who it is with `fuser`"),
             StoreError::Damaged { .. } => of(Exit::Tampered, "damaged").hint(RESTORE),
+            StoreError::Disk { .. } => of(Exit::Failed, "store").hint(
+                "look for it in the system's log: a disk that breaks, a quota or a limit on files that is used up, a file system that was made read-only; what was acknowledged before is safe",
+            ),
             StoreError::Exists => of(Exit::Conflict, "exists").hint(
                 "a file of that name is there, or what a vault of that name left; look at it before you move it away",
             ),

@@ -1,10 +1,13 @@
 //! Signals that would end the program, held while a provider's answer is on its way: there is a new
 //! refresh token in it that nobody gives a second time.
 
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Once};
+use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
 use crate::harden;
@@ -28,13 +31,16 @@ impl Held {
         AT_ONCE.store(false, SeqCst);
         CATCH.call_once(|| {
             let ignored = harden::ignored();
+            let mut caught = Vec::new();
             for (signal, number) in [(SIGHUP, 1), (SIGINT, 2), (SIGTERM, 15)] {
                 if ignored & (1 << (signal - 1)) == 0 {
                     // Once caught, a signal never gets its own meaning back, so it is caught for good.
                     let _ = flag::register_usize(signal, Arc::clone(&CAME), number);
                     let _ = flag::register_conditional_default(signal, Arc::clone(&AT_ONCE));
+                    caught.push(signal);
                 }
             }
+            tell_when_held(&caught);
         });
         Self(())
     }
@@ -49,6 +55,20 @@ impl Drop for Held {
         }
     }
 }
+
+/// Says at once what became of a signal that is held: whoever sent it would wait for up to half a minute
+/// without a word, or send one that nobody can hold.
+fn tell_when_held(caught: &[i32]) {
+    let Ok(mut signals) = Signals::new(caught) else { return };
+    thread::spawn(move || {
+        for _ in signals.forever().filter(|_| is_on()) {
+            let _ = writeln!(io::stderr(), "warning: {HELD}");
+        }
+    });
+}
+
+const HELD: &str = "a token is on its way, and to end now may lose it; this ends as soon as it is kept, \
+                    and SIGQUIT (Ctrl-\\) ends it at once";
 
 /// Whether signals are held.
 pub(crate) fn is_on() -> bool {

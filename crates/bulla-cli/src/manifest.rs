@@ -20,7 +20,7 @@ use crate::files::{open_regular, read_at_most};
 use crate::source::closest;
 use crate::templates::{Job, matching, named, walk};
 
-/// Where the templates are listed, if none are named.
+// Where the templates are listed, if none are named.
 #[derive(clap::Args)]
 pub(crate) struct Config {
     /// The file that lists the templates where none are named [default: bulla.toml]

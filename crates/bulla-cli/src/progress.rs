@@ -11,19 +11,30 @@ pub(crate) struct Progress {
     what: &'static str,
     began: Instant,
     shown: bool,
+    /// How many are done between two looks at the clock.
+    stride: u64,
     bar: OnceCell<ProgressBar>,
 }
 
 impl Progress {
     pub(crate) fn new(what: &'static str, quiet: bool) -> Self {
+        // Looking at the clock each time would be more work than most of what is counted.
+        Self::with_stride(256, what, quiet)
+    }
+
+    /// The same for work of which each piece may take seconds.
+    pub(crate) fn of_slow(what: &'static str, quiet: bool) -> Self {
+        Self::with_stride(1, what, quiet)
+    }
+
+    fn with_stride(stride: u64, what: &'static str, quiet: bool) -> Self {
         let shown = !quiet && std::io::stderr().is_terminal();
-        Self { what, began: Instant::now(), shown, bar: OnceCell::new() }
+        Self { what, began: Instant::now(), shown, stride, bar: OnceCell::new() }
     }
 
     /// Tells that `done` of `total` are done; a `total` of 0 means that it is not known.
     pub(crate) fn at(&self, done: u64, total: u64) {
-        // Looking at the clock each time would be more work than most of what is counted.
-        if !self.shown || !done.is_multiple_of(256) {
+        if !self.shown || !done.is_multiple_of(self.stride) {
             return;
         }
         if self.bar.get().is_none() && self.began.elapsed() < Duration::from_secs(1) {

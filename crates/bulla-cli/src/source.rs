@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
+use std::thread;
 
 use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
@@ -116,7 +117,8 @@ impl<'v> VaultSource<'v> {
         }
         let progress = Progress::new("reading", !self.shown);
         let mut done = 0;
-        self.snapshot.find_all(&names, &mut |index, found| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        self.snapshot.find_all(&names, threads, &mut |index, found| {
             done += 1;
             progress.at(done, names.len() as u64);
             for at in groups[index].clone() {

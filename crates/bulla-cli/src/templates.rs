@@ -11,7 +11,7 @@ use std::thread;
 use bulla_resolve::{Format, Owner};
 use glob::{MatchOptions, Pattern};
 
-use crate::cmd::render::{Check, read, shown};
+use crate::cmd::render::{Check, is_standard, read, shown};
 use crate::failure::{Exit, Failure};
 
 /// A template and where its rendering goes.
@@ -40,7 +40,7 @@ impl Job {
 pub(crate) fn named(paths: &[PathBuf], format: Option<Format>) -> (Vec<Job>, Vec<Failure>) {
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     for path in paths {
-        if path != Path::new("-") && path.is_dir() {
+        if !is_standard(path) && path.is_dir() {
             walk(path, None, format, &mut jobs, &mut failures);
         } else {
             jobs.push(Job::new(path.clone(), None, format));
@@ -177,7 +177,7 @@ pub(crate) fn unchanged_since(
     source: &Path,
     is_same: impl FnOnce(Vec<u8>) -> bool,
 ) -> Result<(), Failure> {
-    if source == Path::new("-") || read(source).is_ok_and(is_same) {
+    if is_standard(source) || read(source).is_ok_and(is_same) {
         return Ok(());
     }
     let fact = format!("{} was changed meanwhile", source.display());
@@ -206,7 +206,8 @@ pub(crate) fn look_at<'j, T: Send>(
     let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len() / 16 + 1);
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            // Where the system allows no more threads, this one does it all.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });

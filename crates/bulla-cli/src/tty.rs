@@ -159,8 +159,8 @@ fn watch() {
         thread::spawn(move || {
             for signal in &mut signals {
                 set_back();
-                // What is held does what it does later.
-                if hold::is_on() {
+                // What is held does what it does later; there has to be one that is not.
+                if hold::is_on() && signal != SIGQUIT {
                     continue;
                 }
                 let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -145,7 +145,7 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 /// A number of seconds. What is negative has passed, so it is 0.
-fn seconds(number: f64) -> Option<u64> {
+pub(crate) fn seconds(number: f64) -> Option<u64> {
     // Casts of floats saturate, which is what is wanted here.
     (!number.is_nan()).then_some(number.max(0.0) as u64)
 }

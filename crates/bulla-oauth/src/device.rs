@@ -1,14 +1,14 @@
 //! The device authorization grant, for machines without a browser (RFC 8628).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use crate::answer::{Tokens, is_token};
+use crate::answer::{Tokens, is_token, seconds};
 use crate::authorize::{ExchangeError, asked};
 use crate::client::Client;
 use crate::form::Form;
 use crate::http::{Http, Request};
+use crate::object::Object;
 use crate::provider::Provider;
 use crate::refresh::Clock;
 use crate::refusal::Refusal;
@@ -48,24 +48,10 @@ impl DeviceCode {
         http: &dyn Http,
         clock: &dyn Clock,
     ) -> Result<Self, ExchangeError> {
-        #[derive(Deserialize)]
-        struct Body {
-            device_code: String,
-            user_code: String,
-            // Google calls it a URL.
-            #[serde(alias = "verification_url")]
-            verification_uri: String,
-            #[serde(default, alias = "verification_url_complete")]
-            verification_uri_complete: Option<String>,
-            #[serde(default)]
-            expires_in: Option<f64>,
-            #[serde(default)]
-            interval: Option<f64>,
-        }
-        let unusable = |what: &str| ExchangeError::Unavailable(what.to_owned());
-        let endpoint = provider.device_authorization_endpoint.as_deref();
-        let endpoint = endpoint
-            .ok_or_else(|| unusable("the provider has no device authorization endpoint"))?;
+        let endpoint = provider.device_authorization_endpoint.as_deref().ok_or_else(|| {
+            let what = "the provider has no device authorization endpoint";
+            ExchangeError::Unavailable(what.to_owned())
+        })?;
         let form = Form::default().with("scope", scopes.join(" ").as_bytes());
         let response = http.send(&Request::post(endpoint, form, client));
         let response = response.map_err(|error| ExchangeError::Unavailable(error.to_string()))?;
@@ -73,22 +59,36 @@ impl DeviceCode {
         if let Some(refusal) = Refusal::read(response.body.expose(), &sent) {
             return Err(ExchangeError::Refused(refusal));
         }
-        let body: Body = serde_json::from_slice(response.body.expose())
-            .map_err(|_| unusable("the answer of the device authorization endpoint is none"))?;
+        let nothing = || {
+            let status = response.status;
+            ExchangeError::Unavailable(format!("the answer is no device code (HTTP {status})"))
+        };
+        let body = Object::read(response.body.expose()).filter(|body| body.is_whole);
+        let body = body.ok_or_else(nothing)?;
+        let device_code = body.text("device_code").filter(|code| is_token(code));
+        let device_code = device_code.ok_or_else(nothing)?;
+        let user_code = body.text("user_code").ok_or_else(nothing)?;
         let address =
             |url: &str| url.starts_with("https://") && is_token(url) && !repeats(url, &sent);
-        if !address(&body.verification_uri) || !is_token(&body.device_code) {
-            return Err(unusable("the provider sends people to an address that is not https"));
+        // Google calls it a URL.
+        let uri = body.text("verification_uri").or_else(|| body.text("verification_url"));
+        let uri = uri.ok_or_else(nothing)?;
+        if !address(&uri) {
+            let what = "the provider sends people to an address that is not https";
+            return Err(ExchangeError::Unavailable(what.to_owned()));
         }
-        let life = body.expires_in.map_or(LONGEST_LIFE, |life| life.max(0.0) as u64);
-        let interval = body.interval.map_or(LEAST_INTERVAL, |seconds| seconds.max(0.0) as u64);
+        let complete = body
+            .text("verification_uri_complete")
+            .or_else(|| body.text("verification_url_complete"))
+            .filter(|url| address(url));
+        let number = |name| body.number(name).and_then(seconds);
         Ok(Self {
-            user_code: clean(&body.user_code, 100, &sent),
-            verification_uri: body.verification_uri,
-            complete_uri: body.verification_uri_complete.filter(|url| address(url)),
-            device_code: Secret::copied_from(body.device_code.as_bytes()),
-            interval: interval.clamp(LEAST_INTERVAL, MOST_INTERVAL),
-            expires: clock.now() + life.min(LONGEST_LIFE),
+            user_code: clean(&user_code, 100, &sent),
+            verification_uri: uri.into_owned(),
+            complete_uri: complete.map(Cow::into_owned),
+            device_code: Secret::copied_from(device_code.as_bytes()),
+            interval: number("interval").unwrap_or_default().clamp(LEAST_INTERVAL, MOST_INTERVAL),
+            expires: clock.now() + number("expires_in").unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE),
         })
     }
 
@@ -107,21 +107,27 @@ impl DeviceCode {
 
     /// Asks until somebody typed the code and consented, declined, or let it expire.
     ///
+    /// Each question may bring the tokens, which nobody gives a second time. So `ready` comes before each,
+    /// and what it gives is there until the answer is, and comes with the tokens.
+    ///
     /// # Errors
-    /// See [`ExchangeError`].
-    pub fn wait(
+    /// Those of `ready`, and see [`ExchangeError`].
+    pub fn wait<R, E: From<ExchangeError>>(
         mut self,
         client: &Client,
         token_endpoint: &str,
         http: &dyn Http,
         clock: &dyn Clock,
-    ) -> Result<Tokens, ExchangeError> {
+        mut ready: impl FnMut() -> Result<R, E>,
+    ) -> Result<(Tokens, R), E> {
         loop {
             clock.sleep(Duration::from_secs(self.interval.min(self.left(clock))));
             if clock.now() >= self.expires {
                 let error = "expired_token".to_owned();
-                return Err(ExchangeError::Refused(Refusal { error, ..Refusal::default() }));
+                let refusal = Refusal { error, ..Refusal::default() };
+                return Err(ExchangeError::Refused(refusal).into());
             }
+            let ready = ready()?;
             let form = Form::default()
                 .with("grant_type", b"urn:ietf:params:oauth:grant-type:device_code")
                 .with("device_code", self.device_code.expose());
@@ -130,13 +136,14 @@ impl DeviceCode {
                 Err(ExchangeError::Refused(refusal)) => match refusal.error.as_str() {
                     "authorization_pending" => {}
                     "slow_down" => self.interval = (self.interval + 5).min(MOST_INTERVAL),
-                    _ => return Err(ExchangeError::Refused(refusal)),
+                    _ => return Err(ExchangeError::Refused(refusal).into()),
                 },
                 // RFC 8628, section 3.5: a network that fails is asked less often.
                 Err(ExchangeError::Unavailable(_)) => {
                     self.interval = (self.interval * 2).min(MOST_INTERVAL);
                 }
-                given => return given,
+                Err(useless @ ExchangeError::Useless(_)) => return Err(useless.into()),
+                Ok(tokens) => return Ok((tokens, ready)),
             }
         }
     }
@@ -180,6 +187,10 @@ mod tests {
         }
     }
 
+    fn ready() -> Result<(), ExchangeError> {
+        Ok(())
+    }
+
     fn flow(answers: &[Option<&'static str>]) -> (Result<Tokens, ExchangeError>, Vec<u64>) {
         let provider = Provider {
             device_authorization_endpoint: Some("https://as.example/device".to_owned()),
@@ -189,8 +200,8 @@ mod tests {
             Client { id: "me".to_owned(), secret: None, authentication: Default::default() };
         let (http, clock) = (Answers(RefCell::new(answers.to_vec().into())), Time::default());
         let tokens = DeviceCode::ask(&provider, &client, &[], &http, &clock)
-            .and_then(|code| code.wait(&client, "https://as.example/token", &http, &clock));
-        (tokens, clock.1.into_inner())
+            .and_then(|code| code.wait(&client, "https://as.example/token", &http, &clock, ready));
+        (tokens.map(|(tokens, ())| tokens), clock.1.into_inner())
     }
 
     const CODE: Option<&str> = Some(
@@ -217,6 +228,43 @@ mod tests {
         assert!(matches!(flow(&denied).0, Err(ExchangeError::Refused(_))));
     }
 
+    /// Where nothing could be kept, a code was once traded for tokens all the same.
+    #[test]
+    fn who_is_not_ready_asks_nothing() {
+        let provider = Provider {
+            device_authorization_endpoint: Some("https://as.example/device".to_owned()),
+            ..Provider::default()
+        };
+        let client =
+            Client { id: "me".to_owned(), secret: None, authentication: Default::default() };
+        let (http, clock) = (Answers(RefCell::new([CODE, PENDING].into())), Time::default());
+        let code = DeviceCode::ask(&provider, &client, &[], &http, &clock).ok().unwrap();
+        let mut times = 0;
+        let ended = code.wait(&client, "https://as.example/token", &http, &clock, || {
+            times += 1;
+            if times < 2 { Ok(()) } else { Err(ExchangeError::Unavailable("busy".to_owned())) }
+        });
+        assert!(matches!(ended, Err(ExchangeError::Unavailable(what)) if what == "busy"));
+        assert!(http.0.borrow().is_empty(), "it was asked the first time, and not the second");
+    }
+
+    /// Numbers as texts, as Microsoft's older endpoint has them, were once no answer.
+    #[test]
+    fn an_answer_is_read_as_far_as_it_can_be() {
+        let good = Some(r#"{"access_token":"at"}"#);
+        let odd = r#"{"device_code":"dc","user_code":"AB","verification_url":"https://as.example/d",
+            "verification_uri":"https://as.example/d","interval":"7","expires_in":"600","x":NaN}"#;
+        let (tokens, waits) = flow(&[Some(odd), PENDING, good]);
+        assert!(tokens.is_ok());
+        assert_eq!(waits, [7, 7]);
+        for none in ["<html>", r#"{"device_code":"dc""#, r#"{"device_code":"dc"}"#] {
+            let (tokens, _) = flow(&[Some(none)]);
+            assert!(
+                matches!(tokens, Err(ExchangeError::Unavailable(what)) if what.ends_with("(HTTP 200)"))
+            );
+        }
+    }
+
     /// `--timeout` was once ignored with `--device`.
     #[test]
     fn it_waits_no_longer_than_it_is_told_to() {
@@ -232,7 +280,7 @@ mod tests {
         assert_eq!(code.left(&clock), 600);
         let code = code.within(12, &clock);
         assert_eq!(code.left(&clock), 12);
-        let ended = code.wait(&client, "https://as.example/token", &http, &clock);
+        let ended = code.wait(&client, "https://as.example/token", &http, &clock, ready);
         let Err(ExchangeError::Refused(refusal)) = ended else { panic!() };
         assert_eq!(refusal.error, "expired_token");
         assert_eq!(clock.1.into_inner(), [5, 5, 2]);

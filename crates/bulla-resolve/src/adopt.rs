@@ -153,9 +153,7 @@ impl Adoption {
             return Err(problem(Pending::new(0, Rule::UnknownFormat, what)));
         };
         let mut search = Search::new(name, src, format);
-        search
-            .run()
-            .map_err(|Malformed { at, rule, what }| problem(Pending::new(at, rule, what)))?;
+        search.run().map_err(|malformed| problem(malformed.into()))?;
         if format == Format::Text {
             search.lines(name);
         }

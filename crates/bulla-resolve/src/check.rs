@@ -33,6 +33,12 @@ impl Check {
     /// wrong or weak with the mail clients of a Genesys configuration.
     #[must_use]
     pub fn of(name: &str, src: Vec<u8>, format: Option<Format>) -> Self {
+        Self::with_template(name, src, format).0
+    }
+
+    /// The same, with the template that the file was read as.
+    #[must_use]
+    pub fn with_template(name: &str, src: Vec<u8>, format: Option<Format>) -> (Self, Template) {
         let tokens = tokens::find(&src);
         let format = format.or_else(|| Format::detect(name, &src));
         let is_text = format.is_none_or(|f| f == Format::Text);
@@ -40,7 +46,6 @@ impl Check {
         let lines = if is_text && !is_binary { lines::in_file(name, &src) } else { Vec::new() };
         let named = !is_text && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
-        let foreign = left_over(&src, format);
         // In plain text nothing has a name.
         let searched = format.filter(|&f| f != Format::Text && (named || !tokens.is_empty()));
         let mut search = searched.map(|format| LiteralSearch::new(name, &src, format));
@@ -49,6 +54,7 @@ impl Check {
                 search.look_at(scalar);
             }
         });
+        let foreign = left_over(&src, format, read.may_refer);
         let literals = search.map_or_else(Vec::new, |search| search.after(&read));
         let template = Template::of(name, src, format, read);
         let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;
@@ -57,12 +63,12 @@ impl Check {
                         references are seen in it";
             let pending = vec![Pending::new(0, Rule::WrongEncoding, what)];
             let found = locate_first(template.name(), &template.src, pending);
-            return Self::of_template(&template, found, is_text && !is_binary);
+            return (Self::of_template(&template, found, is_text && !is_binary), template);
         }
         // Most files of a tree hold nothing of all this, and were not parsed.
         let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
         if by_tokens && !named && !is_genesys && template.places.is_empty() {
-            return Self::of_template(&template, Vec::new(), is_text && !is_binary);
+            return (Self::of_template(&template, Vec::new(), is_text && !is_binary), template);
         }
         let mut pending = probe(&template);
         pending.extend(foreign.into_iter().map(|at| {
@@ -90,7 +96,7 @@ impl Check {
             }
         }
         let found = locate_first(template.name(), &template.src, pending);
-        Self::of_template(&template, found, is_text && !is_binary)
+        (Self::of_template(&template, found, is_text && !is_binary), template)
     }
 
     fn of_template(template: &Template, mut findings: Vec<Problem>, is_text: bool) -> Self {

@@ -29,7 +29,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::filter;
-use crate::problem::{About, Rule};
+use crate::problem::{About, Pending, Rule};
 use crate::secret::Draft;
 
 pub(crate) use shell::is_special as is_special_to_shells;
@@ -165,11 +165,6 @@ impl Format {
         let text = filter::base64(content.joined().bytes());
         let content = Content { parts: &[Part::Value(text.bytes())], typed: false };
         self.syntax().encode(src, span, &content, out)
-    }
-
-    /// What stands at `at`, where the file stops to follow the format, if that is known.
-    pub(crate) fn about(self, src: &[u8], at: usize) -> Option<About> {
-        (self == Self::Json && json::is_comment(src, at)).then_some(About::Comment)
     }
 
     /// Whether values of `src` may stand in base64 that their reader decodes.
@@ -367,13 +362,29 @@ pub(crate) struct Malformed {
     pub(crate) at: usize,
     pub(crate) rule: Rule,
     pub(crate) what: &'static str,
+    pub(crate) about: Option<About>,
+}
+
+impl Malformed {
+    pub(crate) fn new(at: usize, rule: Rule, what: &'static str) -> Self {
+        Self { at, rule, what, about: None }
+    }
+
+    /// The same, with what stands there.
+    fn about(self, about: Option<About>) -> Self {
+        Self { about, ..self }
+    }
+}
+
+impl From<Malformed> for Pending {
+    fn from(Malformed { at, rule, what, about }: Malformed) -> Self {
+        Self { about: about.map(Box::new), ..Self::new(at, rule, what) }
+    }
 }
 
 /// The text of a file in a format that has to be UTF-8.
 fn utf8(src: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(src).map_err(|error| Malformed {
-        at: error.valid_up_to(),
-        rule: Rule::WrongEncoding,
-        what: "the file is not UTF-8",
+    std::str::from_utf8(src).map_err(|error| {
+        Malformed::new(error.valid_up_to(), Rule::WrongEncoding, "the file is not UTF-8")
     })
 }

@@ -105,7 +105,7 @@ impl Migration {
             };
         };
         let mut reading = Reading::of(src, format, naming)
-            .map_err(|Malformed { at, rule, what }| problem(at, rule, what))?;
+            .map_err(|Malformed { at, rule, what, .. }| problem(at, rule, what))?;
         let before = Template::parse_without_fill(name, src.to_vec(), format).problems.len();
         let (contents, template) = loop {
             let (contents, spans) = reading.assemble();
@@ -129,13 +129,17 @@ impl Migration {
     }
 }
 
+/// What every reference that [`left_over`] finds has in it.
+pub(crate) const SIGNS: [&[u8]; 5] = [b"op://", b"ref+", b"secret \"", b"secret `", b"secret \\\""];
+
 /// Where references of 1Password, vals and consul-template stand in a file: rendering leaves them as they
-/// are. Of a file of no known format, only those of the first two that are sure.
-pub(crate) fn left_over(src: &[u8], format: Option<Format>) -> Vec<usize> {
-    let may_be = |start: &str| memchr::memmem::find(src, start.as_bytes()).is_some();
-    let signs = ["op://", "ref+", "secret \"", "secret `", "secret \\\""];
+/// are. Of a file of no known format, only those of the first two that are sure. `may_refer` says whether
+/// [one may be seen](expression::may_refer) before the file is read.
+pub(crate) fn left_over(src: &[u8], format: Option<Format>, may_refer: bool) -> Vec<usize> {
+    let is_there = |sign: &[u8]| memchr::memmem::find(src, sign).is_some();
+    let may_refer = may_refer && SIGNS.into_iter().any(is_there);
     // What stands in base64 is seen only once it is read.
-    if !signs.into_iter().any(may_be) && !format.is_some_and(|f| f.may_encode(src)) {
+    if !may_refer && !format.is_some_and(|f| f.may_encode(src)) {
         return Vec::new();
     }
     let mut found = Vec::new();

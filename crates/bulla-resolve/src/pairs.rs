@@ -1,6 +1,6 @@
 //! The names and values of a dotenv file, for whoever takes them into a vault or an environment.
 
-use crate::format::{Format, Malformed, Role, Text};
+use crate::format::{Format, Role, Text};
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::Secret;
 
@@ -30,7 +30,7 @@ pub fn dotenv_pairs(
         Role::Encoded | Role::Section | Role::Set => {}
     });
     let problem = match (scanned, unclear) {
-        (Err(Malformed { at, rule, what }), _) => Pending::new(at, rule, what),
+        (Err(malformed), _) => malformed.into(),
         (Ok(()), Some((at, name))) => {
             let what = if name.is_empty() {
                 "the readers of such files disagree on this line".to_owned()

@@ -37,6 +37,8 @@ pub struct Problem {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum About {
+    /// What Helm, or the like, is to make YAML of before it is a file of that format.
+    Chart,
     /// A comment, in a format that has none but has a twin with comments.
     Comment,
     /// The value of this, which its filter does not take.

@@ -40,6 +40,8 @@ pub fn read_template(path: &Path) -> Result<Vec<u8>, ReadError> {
             Ok(0) => return Ok(bytes),
             // It may grow while it is read.
             Ok(_) if bytes.len() > Template::MAX_LEN => return Err(ReadError::TooLarge),
+            // There was room for more.
+            Ok(_) if bytes.len() == len => return Ok(bytes),
             Ok(_) => bytes.reserve(1),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

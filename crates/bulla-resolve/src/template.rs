@@ -230,6 +230,8 @@ pub(crate) struct Read {
     pending: Vec<Pending>,
     wanted: Wants,
     shape: Shape,
+    /// Whether a reference, also one of another tool, can be seen in the file before it is read.
+    pub(crate) may_refer: bool,
     /// Whether the file follows its format; `None` if there was no need to go through its scalars.
     pub(crate) is_sound: Option<bool>,
 }
@@ -258,8 +260,6 @@ struct Reading<'a> {
     src: &'a [u8],
     /// What it is read in, once that is known.
     format: Option<Format>,
-    /// Whether a reference can be seen in the file before it is read.
-    may_refer: bool,
     /// Where references stand in the file as it is written.
     hits: Vec<usize>,
     /// How many of them lie before the scalar that was read last.
@@ -273,10 +273,9 @@ impl<'a> Reading<'a> {
         Self {
             src,
             format: None,
-            may_refer,
             hits: if may_refer { expression::hits(src) } else { Vec::new() },
             passed: 0,
-            read: Read::default(),
+            read: Read { may_refer, ..Read::default() },
         }
     }
 
@@ -284,7 +283,7 @@ impl<'a> Reading<'a> {
         if let Some(&at) = self.hits.first() {
             let what = "the file has references, but its format is not known; name it";
             self.read.pending.push(Pending::new(at, Rule::UnknownFormat, what));
-        } else if self.may_refer && expression::in_utf16(self.src) {
+        } else if self.read.may_refer && expression::in_utf16(self.src) {
             self.reject_utf16();
         }
     }
@@ -299,7 +298,7 @@ impl<'a> Reading<'a> {
         let syntax = format.syntax();
         self.format = Some(format);
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
-        let hidden = self.may_refer && self.hits.is_empty() && expression::in_utf16(self.src);
+        let hidden = self.read.may_refer && self.hits.is_empty() && expression::in_utf16(self.src);
         if hidden || (utf16 && fill) {
             return self.reject_utf16();
         }
@@ -310,12 +309,13 @@ impl<'a> Reading<'a> {
         let mut sections = fill.then(Sections::default);
         let scanned = self.scan(syntax, sections.as_mut(), show);
         self.read.is_sound = Some(scanned.is_ok());
-        if let Err(Malformed { at, rule, what }) = scanned {
+        if let Err(malformed) = scanned {
             self.read.places.clear();
+            let pending = Pending::from(malformed);
             // Braces without quotes are told as the mapping that they are, and again by what follows.
-            if !self.read.pending.iter().any(|told| told.at == at && told.what == what) {
-                let about = format.about(self.src, at).map(Box::new);
-                self.read.pending.push(Pending { about, ..Pending::new(at, rule, what) });
+            let is_told = |told: &Pending| told.at == pending.at && told.what == pending.what;
+            if !self.read.pending.iter().any(is_told) {
+                self.read.pending.push(pending);
             }
             return;
         }
@@ -337,7 +337,7 @@ impl<'a> Reading<'a> {
     /// Whether a reference may stand in the file, in whatever spelling.
     fn is_suspect(&self, syntax: &dyn Syntax) -> bool {
         !self.hits.is_empty()
-            || (self.may_refer && expression::has_letters(self.src))
+            || (self.read.may_refer && expression::has_letters(self.src))
             || syntax.may_hide(self.src)
     }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use bulla_vault::store::StoreError;
 use rusqlite::{Error, ErrorCode, ffi};
+use rustix::io::Errno;
 
 /// How an error of SQLite is told that came up while `doing` something to the vault.
 pub(crate) fn during(doing: &'static str) -> impl Fn(Error) -> StoreError {
@@ -16,6 +17,8 @@ pub(crate) fn system(doing: &'static str) -> impl Fn(std::io::Error) -> StoreErr
     move |error| match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
         ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
+        // Rust has no kind for it.
+        _ if Errno::from_io_error(&error) == Some(Errno::IO) => StoreError::Disk { doing },
         kind => StoreError::Io { doing, kind },
     }
 }
@@ -54,6 +57,8 @@ fn told(doing: &'static str, error: &Error) -> StoreError {
         }
         ErrorCode::DiskFull => StoreError::Full,
         ErrorCode::ReadOnly => StoreError::ReadOnly,
+        // SQLite tells that a disk is full, and of all else only that it failed.
+        ErrorCode::SystemIoFailure => StoreError::Disk { doing },
         ErrorCode::OutOfMemory => StoreError::Io { doing, kind: ErrorKind::OutOfMemory },
         ErrorCode::PermissionDenied => StoreError::Io { doing, kind: ErrorKind::PermissionDenied },
         _ => StoreError::Io { doing, kind: ErrorKind::Other },

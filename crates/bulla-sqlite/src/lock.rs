@@ -43,6 +43,17 @@ pub(crate) fn take(
     }
 }
 
+/// Whether somebody holds a lock. The shared one that is tried for a moment keeps nobody else who asks
+/// from the truth; and where nobody has ever taken it, no file is made.
+pub(crate) fn is_held(folder: &Path, name: &[u8; 16]) -> Result<bool, StoreError> {
+    let Some(file) = place::lock_file_there(folder, &hex(name))? else { return Ok(false) };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(fault::system("lock")(error)),
+    }
+}
+
 /// A lock is held for a request over the network, so asking more often than this is of no use, and
 /// an answer that comes this much later is not felt.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);

@@ -218,16 +218,7 @@ impl Drop for Draft<'_> {
 
 /// Opens a file for locking, in a folder of such files, and makes both where they are missing.
 pub(crate) fn lock_file(folder: &Path, name: &str) -> Result<File, StoreError> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(folder.join(name))
-    };
+    let open = || lock_options().write(true).create(true).mode(0o600).open(folder.join(name));
     let file = match open() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match DirBuilder::new().mode(0o700).create(folder) {
@@ -236,8 +227,27 @@ pub(crate) fn lock_file(folder: &Path, name: &str) -> Result<File, StoreError> {
             }
         }
         opened => opened,
+    };
+    lock_file_opened(file)
+}
+
+/// Opens a file for locking if there is one, and makes nothing.
+pub(crate) fn lock_file_there(folder: &Path, name: &str) -> Result<Option<File>, StoreError> {
+    match lock_options().open(folder.join(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => lock_file_opened(opened).map(Some),
     }
-    .map_err(|error| match error.kind() {
+}
+
+fn lock_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.read(true).truncate(false).custom_flags(flags.bits().cast_signed());
+    options
+}
+
+fn lock_file_opened(opened: io::Result<File>) -> Result<File, StoreError> {
+    let file = opened.map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => StoreError::ReadOnly,
         _ => fault::system("lock")(error),
     })?;

@@ -258,7 +258,7 @@ impl SqliteStore {
     /// After an error of the system nobody knows what reached the disk: the kernel may have dropped
     /// what it could not write and say so only once. A second try would seem to succeed.
     pub(crate) fn write_failed(&self, error: StoreError) -> StoreError {
-        if matches!(error, StoreError::Io { .. }) {
+        if matches!(error, StoreError::Disk { .. } | StoreError::Io { .. }) {
             self.poisoned.store(true, Ordering::Release);
         }
         error
@@ -293,14 +293,11 @@ impl Store for SqliteStore {
         lock::take(&self.locks(), name, self.options.lock_wait)
     }
 
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError> {
         if self.access == Access::Immutable {
             return Err(StoreError::ReadOnly);
         }
-        match lock::take(&self.locks(), name, Duration::ZERO) {
-            Err(StoreError::Busy) => Ok(None),
-            taken => taken.map(|lock| -> Option<Box<dyn Lock>> { Some(lock) }),
-        }
+        lock::is_held(&self.locks(), name)
     }
 }
 

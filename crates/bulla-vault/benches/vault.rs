@@ -190,7 +190,7 @@ impl Store for InPlace {
         Err(StoreError::Busy)
     }
 
-    fn try_lock(&self, _: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, _: &[u8; 16]) -> Result<bool, StoreError> {
         Err(StoreError::Busy)
     }
 }

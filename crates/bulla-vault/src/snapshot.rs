@@ -1,11 +1,12 @@
 //! Reading: every answer is proven by the tree before it is given.
 
 use std::collections::BTreeMap;
+use std::thread::{self, Builder};
 
 use crate::ReadError;
 use crate::error::Part;
 use crate::head::Head;
-use crate::keys::{EntryId, VaultId};
+use crate::keys::{EntryId, Keys, VaultId};
 use crate::name::EntryName;
 use crate::primitives::tags_equal;
 use crate::record::{Body, Entry, Record, SlotId};
@@ -117,15 +118,19 @@ impl<'v> Snapshot<'v> {
     }
 
     /// The newest versions of many names at once, which is quicker than one by one: `visit` is told
-    /// the index of each name and what was found, in no order that means anything.
+    /// the index of each name and what was found, in no order that means anything. Up to `threads`
+    /// open records at the same time, this one among them.
     ///
     /// # Errors
     /// If the store fails or lies, for any of them.
     pub fn find_all(
         &self,
         names: &[EntryName],
+        threads: usize,
         visit: &mut dyn FnMut(usize, Option<Version>),
     ) -> Result<(), ReadError> {
+        /// How many records a thread opens: that takes some ten times as long as to start it.
+        const SHARE: usize = 256;
         let mut order: Vec<_> = (0..)
             .zip(names)
             .map(|(index, name)| (self.vault.keys.entry_id(name.as_str()), index))
@@ -133,15 +138,55 @@ impl<'v> Snapshot<'v> {
         order.sort_unstable();
         let ids: Vec<_> = order.iter().map(|(id, _)| *id).collect();
         let rows = self.rows();
+        let mut fetched = Vec::new();
         tree::find_all(&*self.view, self.head.root, &ids, &mut |at, leaf| {
-            let (id, index) = &order[at];
-            let found = leaf.map(|leaf| {
-                let (head, record) = rows.open(id, leaf)?;
-                version(head, record)
+            let (id, index) = order[at];
+            let Some(leaf) = leaf else {
+                visit(index, None);
+                return Ok(());
+            };
+            fetched.push(Fetched { index, id, leaf, row: rows.fetch(&id)? });
+            if fetched.len() < SHARE * threads {
+                return Ok(());
+            }
+            self.open_all(&std::mem::take(&mut fetched), SHARE, visit)
+        })?;
+        self.open_all(&fetched, SHARE, visit)
+    }
+
+    /// Opens rows and shows what is in them; each thread opens a `share` of them.
+    fn open_all(
+        &self,
+        fetched: &[Fetched],
+        share: usize,
+        visit: &mut dyn FnMut(usize, Option<Version>),
+    ) -> Result<(), ReadError> {
+        let (keys, head) = (&self.vault.keys, &self.head);
+        let open = |rows: &[Fetched]| -> Vec<Result<_, ReadError>> {
+            let opened = rows.iter().map(|Fetched { index, id, leaf, row }| {
+                let (row_head, record) = open(keys, head, id, *leaf, row)?;
+                Ok((*index, version(row_head, record)?))
             });
-            visit(*index, found.transpose()?);
-            Ok(())
-        })
+            opened.collect()
+        };
+        let mut shares = fetched.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let opened: Vec<_> = thread::scope(|scope| {
+            let start = |rows| (rows, Builder::new().spawn_scoped(scope, move || open(rows)));
+            let others: Vec<_> = shares.map(start).collect();
+            let mut opened = vec![open(own)];
+            opened.extend(others.into_iter().map(|(rows, thread)| match thread {
+                Ok(thread) => thread.join().expect("opening does not panic"),
+                // The system allows no more of them.
+                Err(_) => open(rows),
+            }));
+            opened
+        });
+        for found in opened.into_iter().flatten() {
+            let (index, version) = found?;
+            visit(index, Some(version));
+        }
+        Ok(())
     }
 
     /// An earlier or the newest version of `name`; `None` if that version is not kept.
@@ -194,6 +239,15 @@ impl<'v> Snapshot<'v> {
     }
 }
 
+/// A row that is still to be opened.
+struct Fetched {
+    /// Which of the names that are asked for it is about.
+    index: usize,
+    id: EntryId,
+    leaf: Leaf,
+    row: Vec<u8>,
+}
+
 /// Verified access to rows, of a snapshot or of a batch with changes that are not in the tree yet.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
@@ -218,19 +272,12 @@ impl Rows<'_> {
 
     /// The record that `leaf` vouches for.
     pub(crate) fn open(&self, id: &EntryId, leaf: Leaf) -> Result<(RowHead, Record), ReadError> {
-        let row = self.view.get(Table::Entry, id)?.ok_or(ReadError::Tampered(Part::Row))?;
-        if row::hash(&row) != leaf.hash {
-            return Err(ReadError::Tampered(Part::Row));
-        }
-        let head = RowHead::parse(&row)?;
-        let in_place = head.object == Object::Entry
-            && head.seq == leaf.seq
-            && head.key_epoch == self.head.key_epoch;
-        if !in_place {
-            return Err(ReadError::Tampered(Part::Row));
-        }
-        let record = row::open(&self.vault.keys, &self.head.vault_id, id, &head, &row)?;
-        Ok((head, record))
+        open(&self.vault.keys, self.head, id, leaf, &self.fetch(id)?)
+    }
+
+    /// The row of an entry that is in the tree, as the store gives it.
+    fn fetch(&self, id: &EntryId) -> Result<Vec<u8>, ReadError> {
+        self.view.get(Table::Entry, id)?.ok_or(ReadError::Tampered(Part::Row))
     }
 
     /// The kept record of an earlier version that an entry row vouches for.
@@ -257,6 +304,28 @@ impl Rows<'_> {
             Err(other) => Err(other),
         }
     }
+}
+
+/// The record in `row`, if that is the row that `leaf` vouches for.
+fn open(
+    keys: &Keys,
+    head: &Head,
+    id: &EntryId,
+    leaf: Leaf,
+    row: &[u8],
+) -> Result<(RowHead, Record), ReadError> {
+    if row::hash(row) != leaf.hash {
+        return Err(ReadError::Tampered(Part::Row));
+    }
+    let row_head = RowHead::parse(row)?;
+    let in_place = row_head.object == Object::Entry
+        && row_head.seq == leaf.seq
+        && row_head.key_epoch == head.key_epoch;
+    if !in_place {
+        return Err(ReadError::Tampered(Part::Row));
+    }
+    let record = row::open(keys, &head.vault_id, id, &row_head, row)?;
+    Ok((row_head, record))
 }
 
 pub(crate) fn version(head: RowHead, record: Record) -> Result<Version, ReadError> {

@@ -64,11 +64,12 @@ pub trait Store {
     /// [`StoreError::Busy`] if another holder kept it for too long.
     fn lock(&self, name: &[u8; 16]) -> Result<Box<dyn Lock + '_>, StoreError>;
 
-    /// Takes the same lock if nobody holds it, and does not wait: `None` says that somebody does.
+    /// Whether somebody holds that lock now. Who asks leaves no trace: an observer of the store does
+    /// not learn what was asked about.
     ///
     /// # Errors
     /// What went wrong with the store.
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError>;
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError>;
 }
 
 /// A consistent snapshot of a store.
@@ -126,6 +127,13 @@ pub enum StoreError {
     Damaged {
         /// What was found to be wrong, without any of the store's bytes.
         what: &'static str,
+    },
+    /// The disk, or the file system on it, did not do what it was asked to, and it is not known more
+    /// exactly why: it breaks, a quota is used up, or it was made read-only.
+    #[error("cannot {doing} the vault: the disk or its file system failed")]
+    Disk {
+        /// The verb of the operation, as in [`Io`](Self::Io).
+        doing: &'static str,
     },
     /// Something is already where a new store was to be made.
     #[error("something is already at this place")]

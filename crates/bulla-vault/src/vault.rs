@@ -122,13 +122,12 @@ impl<'s> Vault<'s> {
         self.store.lock(&self.keys.lock_name(&self.keys.entry_id(name.as_str())))
     }
 
-    /// Takes the same lock if nobody holds it, and does not wait: `None` says that somebody is at
-    /// work on the entry.
+    /// Whether somebody holds that lock, and so is at work on the entry.
     ///
     /// # Errors
     /// What went wrong with the store.
-    pub fn try_lock(&self, name: &EntryName) -> Result<Option<Box<dyn Lock + 's>>, StoreError> {
-        self.store.try_lock(&self.keys.lock_name(&self.keys.entry_id(name.as_str())))
+    pub fn is_locked(&self, name: &EntryName) -> Result<bool, StoreError> {
+        self.store.is_locked(&self.keys.lock_name(&self.keys.entry_id(name.as_str())))
     }
 
     /// Under which id the store knows an entry. A large number of writes is fastest in the order of

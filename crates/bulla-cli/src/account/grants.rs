@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bulla_oauth::{Clock, Grant, Grants, Life, SCHEMA};
-use bulla_vault::store::Lock;
+use bulla_vault::store::{Lock, StoreError};
 use bulla_vault::{
     Entry, EntryName, Expect, Field, FieldName, Kind, LockedVault, TokenState, Unlock, Vault,
     WriteError,
 };
 
-use super::REFRESH_TOKEN;
+use super::{REFRESH_TOKEN, of_kind};
 use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -41,7 +41,7 @@ impl Grants for VaultGrants<'_> {
                 "`bulla backup adopt` makes this state the true one; without --accept-rollback the newest one is used",
             ));
         }
-        Ok((self.vault.lock(self.name)?, Held::begin()))
+        Ok((lock(self.vault, self.name)?, Held::begin()))
     }
 
     fn load(&self) -> Result<Grant, Failure> {
@@ -86,8 +86,8 @@ impl VaultGrants<'_> {
     }
 }
 
-/// Writes what a provider gave and will not give again: where the vault is busy or the disk fails, again
-/// and again for five minutes, so that somebody can make room.
+/// Writes what a provider gave and will not give again: where the vault is busy or away, or the disk
+/// fails, again and again for five minutes, so that somebody can make room.
 pub(crate) fn persist<T>(
     context: &Context,
     vault: &Vault<'_>,
@@ -95,7 +95,6 @@ pub(crate) fn persist<T>(
     mut write: impl FnMut(&Vault<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut written = write(vault);
-    let mut asked_to_end = false;
     for tries in 0..TRIES {
         let failure = match written {
             Err(failure) if PASSING.contains(&failure.code) => failure,
@@ -103,22 +102,16 @@ pub(crate) fn persist<T>(
         };
         if tries == 0 {
             context.printer.warn(format_args!(
-                "the state of {name} cannot be written yet, and is kept in memory until it can: {}",
+                "what the provider answered for {name} cannot be written yet; it is kept in memory and tried again for five minutes: {}",
                 failure.fact
             ));
         }
-        if hold::is_to_end() && !asked_to_end {
-            asked_to_end = true;
-            context.printer.warn(
-                "ending now would lose the token; it is tried for five minutes in all, and SIGQUIT (Ctrl-\\) ends it all the same",
-            );
-        }
         std::thread::sleep(PAUSE);
         written = match failure.code {
+            "busy" | "disk-full" => write(vault),
             // A store that failed once is not to be written to again; one that is opened anew looks
             // at what has reached the disk.
-            "store" | "read-only" => anew(context, vault, &mut write),
-            _ => write(vault),
+            _ => anew(context, vault, &mut write),
         };
     }
     // The signal that was held ends this before anybody else could tell it.
@@ -126,14 +119,14 @@ pub(crate) fn persist<T>(
         && hold::is_to_end()
     {
         context.printer.failure(failure);
-        context.printer.warn(format_args!("what the provider gave for {name} is lost"));
+        context.printer.warn(format_args!("what the provider answered for {name} is lost"));
     }
     written
 }
 
 /// Failures of a store that may pass: somebody else writes, a disk or a quota is full, a device is
-/// gone for a moment.
-const PASSING: [&str; 4] = ["busy", "disk-full", "read-only", "store"];
+/// gone for a moment, and the vault with it.
+const PASSING: [&str; 6] = ["busy", "disk-full", "no-vault", "read-only", "replaced", "store"];
 
 fn anew<T>(
     context: &Context,
@@ -150,9 +143,34 @@ fn anew<T>(
     write(&locked.unlock(Unlock::Key(vault.key()), &expect)?)
 }
 
+/// Waits for the lock of a mailbox.
+fn lock<'v>(vault: &'v Vault<'_>, name: &EntryName) -> Result<Box<dyn Lock + 'v>, Failure> {
+    vault.lock(name).map_err(|error| match error {
+        StoreError::Busy => {
+            let fact = "another program has been at work on it for longer than this waits";
+            Failure::new(Exit::Conflict, "busy", fact)
+                .hint("it asks a provider or a mail server, or waits for room on the disk; try again, or see who it is with `fuser`")
+        }
+        error => error.into(),
+    })
+}
+
+/// The same for a change of it, saying so where somebody else is at work on it: that may take minutes.
+pub(crate) fn lock_to_change<'v>(
+    context: &Context,
+    vault: &'v Vault<'_>,
+    name: &EntryName,
+) -> Result<Box<dyn Lock + 'v>, Failure> {
+    if vault.is_locked(name)? {
+        context.printer.note(format_args!("waiting for another program that is at work on {name}"));
+    }
+    lock(vault, name)
+}
+
 /// Waits until nobody renews a token of these mailboxes, and keeps it so for as long as the locks are
 /// held: what a provider gives meanwhile would find no place. Other entries do not matter.
 pub(crate) fn hold_still<'v>(
+    context: &Context,
     vault: &'v Vault<'_>,
     names: &[EntryName],
 ) -> Result<Vec<Box<dyn Lock + 'v>>, Failure> {
@@ -168,25 +186,18 @@ pub(crate) fn hold_still<'v>(
     // In one order, so that two who do this do not wait for each other, and each only once.
     mailboxes.sort();
     mailboxes.dedup();
-    let lock = |name| vault.lock(name).map_err(|error| Failure::from(error).about(name));
+    let lock = |name: &EntryName| {
+        lock_to_change(context, vault, name).map_err(|failure| failure.about(name))
+    };
     mailboxes.into_iter().map(lock).collect()
 }
 
 /// The mailboxes whose tokens are being renewed, or whose owners are just consenting: under another key
 /// a token that comes could not be written, and its lock has another name.
 pub(crate) fn being_renewed(vault: &Vault<'_>) -> Result<Vec<EntryName>, Failure> {
-    let mut names = Vec::new();
-    vault.read()?.each::<Failure>(&mut |version| {
-        if let Some(entry) = version.live()
-            && entry.kind() == Kind::Mailbox
-        {
-            names.push(version.name);
-        }
-        Ok(())
-    })?;
     let mut held = Vec::new();
-    for name in names {
-        if vault.try_lock(&name)?.is_none() {
+    for name in of_kind(&vault.read()?, Kind::Mailbox)? {
+        if vault.is_locked(&name)? {
             held.push(name);
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Done;
-use super::render::{Waiting, formats, not_standard, read, several, shown};
+use super::render::{Waiting, formats, is_standard, not_standard, read, several, shown};
 use crate::account::{CLIENT, text};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -200,7 +200,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
     let mut jobs = Vec::new();
     let mut failures = Vec::new();
     for source in &args.files {
-        let found = read_file(source).and_then(|bytes| {
+        let found = read_file(source).map(Zeroizing::new).and_then(|bytes| {
             let name = shown(source);
             let mut adoption = Adoption::find(&name, &bytes, args.format)?;
             if let Some(prefix) = &args.prefix {
@@ -209,7 +209,6 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
                     find.client = find.client.take().map(|client| format!("{prefix}/{client}"));
                 }
             }
-            drop(Zeroizing::new(bytes));
             Ok(adoption)
         });
         let target = match (&args.output, &args.into, source.file_name()) {
@@ -231,7 +230,7 @@ fn find(context: &Context, args: &AdoptArgs) -> Result<(Vec<Job>, Vec<Failure>),
 }
 
 fn read_file(source: &Path) -> Result<Vec<u8>, Failure> {
-    if source != Path::new("-") && source.is_dir() {
+    if !is_standard(source) && source.is_dir() {
         let path = source.display();
         return Err(Failure::new(Exit::Failed, "template", format!("{path} is a folder"))
             .hint("name the files in it; `bulla check` looks through folders, and tells which hold secrets in clear"));

@@ -18,6 +18,7 @@ use crate::unlock::{self, Proof};
 use crate::{prompt, tty};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum BackupCommand {
     /// Copy the vault into a new file, while others go on using it
     ///

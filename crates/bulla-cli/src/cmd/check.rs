@@ -125,9 +125,9 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     }
     let run_checks = args.checks.are_given(context, &jobs)? && !allow.contains(&Rule::CheckCommand);
     let (checks, unread) = look_at(&jobs, |job, name, bytes| {
-        let template = run_checks.then(|| (job, Template::parse(name, bytes.clone(), job.format)));
         let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
-        (name.to_owned(), is_blank, Check::of(name, bytes, job.format), template)
+        let (check, template) = Check::with_template(name, bytes, job.format);
+        (name.to_owned(), is_blank, check, run_checks.then_some((job, template)))
     });
     let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
     let is_whole = unread.is_empty() && all.failures.is_empty();

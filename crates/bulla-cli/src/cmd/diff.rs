@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{
-    Answer, Diff, Piece, Reference, Row, Rule, Sign, Source, Template, diff, without_secrets,
-};
+use bulla_resolve::{Diff, Piece, Row, Rule, Sign, Source, Template, diff, without_secrets};
 use serde_json::{Value, json};
 
 use super::Done;
-use super::render::{Reading, Targets, plan, read, several, shown};
+use super::render::{Nothing, Reading, Targets, plan, read, several, shown};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::manifest::Plan;
@@ -124,15 +122,6 @@ fn compare(
         }
     }
     if failures.is_empty() { Ok(diffs) } else { Err(several(context, failures)) }
-}
-
-/// The source for templates that ask for nothing.
-struct Nothing;
-
-impl Source for Nothing {
-    fn resolve(&self, _wanted: &[Reference]) -> Vec<Answer> {
-        Vec::new()
-    }
 }
 
 /// How many lines around a change are shown.

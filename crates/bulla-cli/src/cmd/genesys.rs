@@ -23,6 +23,7 @@ use crate::session::with_vault;
 
 /// What to do for Genesys E-mail Server.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum GenesysCommand {
     /// Write option sections for mailboxes, with references and without a secret
     Template(TemplateArgs),
@@ -213,7 +214,7 @@ impl Sections<'_> {
             false => "pop-client".to_owned(),
             true => self.free(&format!("pop-client-{}", plain(local))),
         };
-        self.push(section, options);
+        self.push(section, options)?;
         self.secret_section(&account, authority)
     }
 
@@ -230,7 +231,7 @@ impl Sections<'_> {
         ];
         self.credentials(&account, authority, &mut options)?;
         options.extend(tls("mail.smtp", &server));
-        self.push("smtp-client".to_owned(), options);
+        self.push("smtp-client".to_owned(), options)?;
         self.secret_section(&account, authority)
     }
 
@@ -293,14 +294,23 @@ impl Sections<'_> {
         let name = format!("secret-{}", secret_name(client));
         if authority == Authority::Google && !self.used.contains(&name) {
             let password = reference(client, CLIENT_SECRET)?;
-            self.push(name, vec![("password".to_owned(), password)]);
+            self.push(name, vec![("password".to_owned(), password)])?;
         }
         Ok(())
     }
 
-    fn push(&mut self, name: String, options: Vec<(String, String)>) {
+    fn push(&mut self, name: String, options: Vec<(String, String)>) -> Result<(), Failure> {
+        // A field of the vault may hold anything, and a line end would begin another option.
+        let odd = options.iter().find(|(_, value)| value.chars().any(char::is_control));
+        if let Some((option, _)) = odd {
+            let fact = format!("`{option}` of [{name}] would hold a control character");
+            return Err(Failure::new(Exit::Usage, "genesys", fact).hint(
+                "`bulla show` shows it in the mailbox or its client, and `bulla set` mends it",
+            ));
+        }
         self.used.insert(name.clone());
         self.all.push(Section { name, options });
+        Ok(())
     }
 
     fn free(&self, name: &str) -> String {

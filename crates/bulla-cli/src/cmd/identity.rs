@@ -18,6 +18,7 @@ use crate::files::{folder_is_there, xdg_folder};
 use crate::{env, prompt, tty};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum IdentityCommand {
     /// Make an identity and print its recipient
     New(IdentityNewArgs),

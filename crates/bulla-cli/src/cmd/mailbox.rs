@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure};
 
 /// What to do with mailboxes.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum MailboxCommand {
     /// Have the owner of a mailbox consent, and keep the grant
     Authorize(authorize::AuthorizeArgs),
@@ -37,7 +38,7 @@ pub(crate) enum MailboxCommand {
     RotateClient(rotate::RotateArgs),
 }
 
-/// What every way to the network takes.
+// What every way to the network takes.
 #[derive(clap::Args)]
 pub(crate) struct NetworkArgs {
     /// Believe the certificate authorities in this PEM file instead of the system's

@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &MvArgs) -> Done {
     let (from, to) = (entry_name(&args.from)?, entry_name(&args.to)?);
     with_vault(context, |vault| {
         find_live(&vault.read()?, &from, None)?;
-        let _still = hold_still(vault, std::slice::from_ref(&from))?;
+        let _still = hold_still(context, vault, std::slice::from_ref(&from))?;
         let mut batch = vault.write(context.stamp(None))?;
         batch.rename(&from, &to).map_err(|error| Failure::from(error).about(&to))?;
         batch.commit()?;

@@ -24,7 +24,7 @@ pub(crate) struct RekeyArgs {
     confirm: Confirm,
 }
 
-/// Whether to ask before other people's passphrases are dropped.
+// Whether to ask before other people's passphrases are dropped.
 #[derive(clap::Args)]
 pub(crate) struct Confirm {
     /// Do not ask before dropping passphrases of others, which only they know
@@ -158,7 +158,7 @@ fn rekey(
     let memory = MemoryFile::of(context, &vault.id());
     let done = loop {
         // A token that is on its way has to be written under the key that it was asked for with.
-        drop(hold_still(vault, &being_renewed(vault)?)?);
+        drop(hold_still(context, vault, &being_renewed(vault)?)?);
         let mut began = Ok(Vec::new());
         let done = vault.rekey(&own, remove, context.stamp(None), &mut |step| match step {
             // Making a key takes a while, and somebody may have begun meanwhile. Who begins from here

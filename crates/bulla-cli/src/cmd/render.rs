@@ -63,7 +63,7 @@ pub(crate) struct RenderArgs {
     reveal: bool,
 }
 
-/// Where renderings go.
+// Where renderings go.
 #[derive(clap::Args)]
 pub(crate) struct Targets {
     /// Where to write the one rendering; `-` is standard output, and the default
@@ -76,7 +76,7 @@ pub(crate) struct Targets {
     config: Config,
 }
 
-/// How templates are read.
+// How templates are read.
 #[derive(clap::Args)]
 pub(crate) struct Reading {
     /// The format of the templates [default: by name and content]
@@ -176,7 +176,7 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     }
     .map_err(|failures| several(context, failures))?;
     for (job, rendering) in jobs.iter().zip(&renderings) {
-        empties_nothing(job, rendering)?;
+        empties_nothing(job, args.switch.as_deref(), rendering)?;
     }
     if checks {
         let jobs: Vec<_> = jobs.iter().collect();
@@ -213,13 +213,15 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
 
 /// Refuses to replace a file by nothing. An empty template is most likely one that could not be made, and
 /// the file one that is in use.
-fn empties_nothing(job: &Job, rendering: &Rendering) -> Result<(), Failure> {
+fn empties_nothing(job: &Job, switch: Option<&Path>, rendering: &Rendering) -> Result<(), Failure> {
     let is_blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
     let Some(target) = job.target.as_ref().filter(|_| is_blank(rendering.contents.expose())) else {
         return Ok(());
     };
+    // Behind a link, the file that is in use has the same name below it.
+    let target = switch.map_or_else(|| target.clone(), |link| link.join(target));
     // What cannot be read is told when it is written.
-    let there = open_regular(target).ok().flatten().map(|file| BufReader::new(file).bytes());
+    let there = open_regular(&target).ok().flatten().map(|file| BufReader::new(file).bytes());
     if !there.is_some_and(|mut there| there.any(|byte| byte.is_ok_and(|b| !is_blank(&[b])))) {
         return Ok(());
     }
@@ -297,7 +299,7 @@ impl Source for Watched<'_, '_> {
 }
 
 /// The source for templates that ask for nothing.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Source for Nothing {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
@@ -338,7 +340,7 @@ pub(crate) fn plan(
     }
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     for template in templates {
-        if template != Path::new("-") && template.is_dir() {
+        if !is_standard(template) && template.is_dir() {
             let into = into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
@@ -348,7 +350,7 @@ pub(crate) fn plan(
         }
         let target = match (&args.output, into, template.file_name()) {
             (Some(output), _, _) => Some(output.clone()).filter(|output| !is_standard(output)),
-            (None, Some(into), Some(name)) if template != Path::new("-") => Some(into.join(name)),
+            (None, Some(into), Some(name)) if !is_standard(template) => Some(into.join(name)),
             (None, Some(_), _) => {
                 return Err(Failure::usage("standard input has no name to write it under")
                     .hint("--output FILE gives it one"));
@@ -380,7 +382,7 @@ pub(crate) fn not_standard(path: Option<&Path>, why: &str) -> Result<(), Failure
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    if path == Path::new("-") {
+    if is_standard(path) {
         let name = Path::new("standard input");
         let read = read_at_most(&mut std::io::stdin().lock(), name, Template::MAX_LEN)?;
         return Ok(read.expose().to_vec());
@@ -392,7 +394,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 pub(crate) fn shown(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+    if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 fn print(context: &Context, rendering: &Rendering, reveal: bool) -> Result<(), Failure> {

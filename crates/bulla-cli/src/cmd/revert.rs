@@ -5,7 +5,7 @@ use bulla_vault::{Batch, Entry, EntryName, Kind, Snapshot, State};
 
 use super::Done;
 use super::target::{Target, no_such_entry};
-use crate::account::{address_of, grant, hold_still, put, refresh_token, state};
+use crate::account::{grant, hold_still, put, refresh_token, state, who};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &RevertArgs) -> Done {
         })?;
         drop(snapshot);
         // A token that a provider gives meanwhile would be in no version.
-        let _still = hold_still(vault, std::slice::from_ref(name))?;
+        let _still = hold_still(context, vault, std::slice::from_ref(name))?;
         let newest = newest_there(&vault.read()?, name)?;
         let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;
         let version = batch.revert(name, wanted).map_err(|e| Failure::from(e).about(name))?;
@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context, args: &RevertArgs) -> Done {
             ),
             Token::Untried => context.printer.note(format_args!(
                 "whether its refresh token still works is not known; `bulla mailbox status --probe {}` tries it",
-                address_of(name)
+                who(name)
             )),
         }
         Ok(Exit::Done)

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &RmArgs) -> Done {
         if args.purge && !args.yes {
             confirm_purge(names.len())?;
         }
-        let _still = hold_still(vault, &names)?;
+        let _still = hold_still(context, vault, &names)?;
         let mut batch = vault.write(context.stamp(args.reason.as_deref()))?;
         for name in &names {
             batch.remove(name, args.purge).map_err(|e| Failure::from(e).about(name))?;

@@ -17,6 +17,7 @@ use crate::unlock::Proof;
 use crate::{prompt, tty};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum SlotCommand {
     /// List the slots
     Ls,
@@ -50,7 +51,7 @@ pub(crate) struct SlotRmArgs {
     confirm: rekey::Confirm,
 }
 
-/// What a passphrase shall cost to try.
+// What a passphrase shall cost to try.
 #[derive(clap::Args)]
 pub(crate) struct KdfArgs {
     /// Make a passphrase cost about this long to try on this machine, up to 10s

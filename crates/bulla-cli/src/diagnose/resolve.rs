@@ -18,12 +18,7 @@ pub(crate) fn exit_of(kind: FailureKind) -> Exit {
     }
 }
 
-/// Whether a file is malformed because Helm was to make YAML of it before.
-pub(crate) fn is_chart(problem: &Problem) -> bool {
-    problem.what == "the file is no YAML here, but a template of Helm or the like"
-}
-
-/// The way out of that.
+/// The way out where Helm was to make YAML of a file before.
 pub(crate) const RENDER_THE_CHART: &str = "render the chart first: `helm template NAME CHART | bulla check --format yaml -`, and \
      bulla as its post-renderer to deploy it; see docs/guides/deploy-tools.md";
 
@@ -45,9 +40,6 @@ impl From<Problem> for Failure {
                 Rule::UnknownFormat => {
                     failure.hint("--format says what it is, or `format` in bulla.toml; `text` takes references in braces only")
                 }
-                Rule::Malformed if is_chart(&problem) => {
-                    failure.hint(RENDER_THE_CHART)
-                }
                 _ => failure,
             },
             (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
@@ -57,6 +49,7 @@ impl From<Problem> for Failure {
             (_, near) => failure.hint(format_args!("is it one of `{}`?", near.join("`, `"))),
         };
         match problem.about.as_deref() {
+            Some(About::Chart) => failure.hint(RENDER_THE_CHART),
             Some(About::Comment) => {
                 failure.hint("--format jsonc, or `format` in bulla.toml, takes JSON with comments")
             }

@@ -56,8 +56,13 @@ const NO_MAIL: Options = Options {
 
 impl World {
     fn start(options: &Options) -> Option<Self> {
+        Self::start_with(options, Way::Identity)
+    }
+
+    /// The same with another way into the vault.
+    fn start_with(options: &Options, way: Way) -> Option<Self> {
         let bed = Testbed::start(options)?;
-        let home = Home::new(Way::Identity);
+        let home = Home::new(way);
         home.write("roots.pem", fs::read(bed.ca()).unwrap());
         let world = Self { bed, home };
         world.client("secret-test", "desktop-with-secret", "desktop-secret");
@@ -102,9 +107,14 @@ impl World {
 
     /// Starts an `authorize`, which waits for its browser.
     fn begin(&self, line: &str) -> Waiting {
+        self.begin_below(&[], line)
+    }
+
+    /// The same below another program, such as one that traces it.
+    fn begin_below(&self, program: &[&str], line: &str) -> Waiting {
         let [out, err] = [0; 2].map(|_| NamedTempFile::new().unwrap());
         let mut command = Command::new("setsid");
-        command.arg(env!("CARGO_BIN_EXE_bulla")).args(line.split_whitespace());
+        command.args(program).arg(env!("CARGO_BIN_EXE_bulla")).args(line.split_whitespace());
         self.home.set(&mut command);
         let child = command
             .env("SSL_CERT_FILE", self.home.file("roots.pem"))
@@ -192,6 +202,23 @@ impl Waiting {
                 return word.to_owned();
             }
             assert!(Instant::now() < until, "`{before}` did not come: {said}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until it says these words, and tells whether it did before its end.
+    fn says(&mut self, words: &str) -> bool {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // In this order: what was said at the end is there after it.
+            let has_ended = self.child.try_wait().unwrap().is_some();
+            if fs::read_to_string(self.err.path()).unwrap().contains(words) {
+                return true;
+            }
+            if has_ended {
+                return false;
+            }
+            assert!(Instant::now() < until, "neither `{words}` nor its end came");
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -110,6 +110,20 @@ const IMAP: [&str; 2] = ["* OK hi", "* CAPABILITY AUTH=XOAUTH2 SASL-IR\r\na1 OK"
 const POP3: [&str; 3] = ["+OK", "-ERR", "+ "];
 const SMTP: [&str; 2] = ["220 hi", "250-x\r\n250 AUTH XOAUTH2"];
 
+/// A token that was never shown was once told to be refused, though it was fresh.
+#[test]
+fn what_is_refused_before_the_token_is_the_mechanism() {
+    for (scheme, answers) in [
+        ("pop3", &["+OK", "-ERR", "-ERR unknown mechanism"][..]),
+        ("imap", &["* OK hi", "* CAPABILITY AUTH=XOAUTH2\r\na1 OK", "a4 NO not that way"]),
+    ] {
+        let told = visit_in_clear(scheme, answers);
+        assert!(matches!(told, MailError::NoMechanism("XOAUTH2")), "{scheme}: {told}");
+    }
+    let later = visit_in_clear("pop3", &["+OK", "-ERR", "-ERR [SYS/TEMP] later"]);
+    assert!(matches!(later, MailError::Temporary(_)), "{later}");
+}
+
 /// `verify` once printed the access token, where a mail server repeats what it does not accept.
 #[test]
 fn no_server_has_the_token_printed() {

@@ -27,6 +27,7 @@ pub(super) struct Wire<'r> {
     /// What was read and not yet taken.
     ahead: Vec<u8>,
     token: &'r Secret,
+    mechanism: &'static str,
     /// The token as the mechanism shows it.
     response: Secret,
     /// Whether the server was shown it.
@@ -88,6 +89,7 @@ impl<'r> Wire<'r> {
             roots,
             ahead: Vec::new(),
             token: login.token,
+            mechanism: login.mechanism.name(),
             response: login.mechanism.response(login.user, login.token, host),
             is_shown: false,
         }
@@ -191,9 +193,13 @@ impl<'r> Wire<'r> {
         clean(line, 300, &[self.token, &self.response])
     }
 
-    /// What a refusal after the token was shown means. `told` is what a challenge before it said.
+    /// What a refusal means. `told` is what a challenge before it said.
     pub(super) fn refused(&self, words: &str, told: Option<String>) -> MailError {
-        refused(words, self.shown(words), told)
+        match refused(words, self.shown(words), told) {
+            // It has seen no token yet, so that is not what it refuses.
+            MailError::Refused(_) if !self.is_shown => MailError::NoMechanism(self.mechanism),
+            refused => refused,
+        }
     }
 
     /// What the challenge of a refused token says: JSON in base64.

@@ -106,15 +106,23 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 /// Whether the letters at the end of an ASCII name are those of a word that tells a secret.
 fn ends_like_secret(name: &str) -> bool {
     let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
-    let Some(last) = name.last().map(u8::to_ascii_lowercase) else { return false };
+    // Most names end with another letter than all of them.
+    if !name.last().is_some_and(|b| ENDS_SECRET[usize::from(b.to_ascii_lowercase())]) {
+        return false;
+    }
     let is_end = |word: &&str| {
         let word = word.as_bytes();
-        // Most words are told apart by one letter.
-        word.ends_with(&[last])
-            && name.len() >= word.len()
-            && name[name.len() - word.len()..].eq_ignore_ascii_case(word)
+        name.len() >= word.len() && name[name.len() - word.len()..].eq_ignore_ascii_case(word)
     };
     SECRET_WORDS.iter().any(is_end) || is_end(&"key") || is_end(&DATA)
+}
+
+/// Whether a value is so plain that only its name can tell that it is a secret, or stands for one. Most
+/// values are, and to look at their bytes once is quicker than everything else.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    // Signed tokens begin with `eyJ`.
+    let begins = |&b: &u8| BEGINS_PREFIX[usize::from(b)] || b == b'e';
+    !value.first().is_some_and(begins) && value.iter().all(|&b| PLAIN[usize::from(b)])
 }
 
 /// Whether a value has the shape of a token or a private key.
@@ -378,6 +386,34 @@ const BEGINS_PREFIX: [bool; 256] = {
     marked
 };
 
+/// What plain values are made of. Nothing that is no secret itself and holds one is without another sign:
+/// URLs, options, lists of settings, placeholders, what other tools have encrypted or put there.
+const PLAIN: [bool; 256] = {
+    let mut marked = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        marked[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    marked
+};
+
+/// The letters that the last words of names of secrets end with.
+const ENDS_SECRET: [bool; 256] = {
+    // Those of `key` and [`DATA`].
+    let mut marked = [false; 256];
+    marked[b'y' as usize] = true;
+    marked[b'a' as usize] = true;
+    let mut number = 0;
+    while number < SECRET_WORDS.len() {
+        let word = SECRET_WORDS[number].as_bytes();
+        marked[word[word.len() - 1] as usize] = true;
+        number += 1;
+    }
+    marked
+};
+
 /// The words of `DB_PASSWORD`, `dbPassword`, `db.password`, in lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
@@ -573,6 +609,28 @@ mod tests {
         for text in ["GOCSPX-abcdefg1", "npm_abcdefghijkL", "postgres://u:p@h/d"] {
             assert!(looks_secret(text), "{text}");
         }
+        for value in ["", "value-12345", "winter2", "7.2.3", "E", "vault", "w".repeat(40).as_str()]
+        {
+            let is_other = is_secret_value(value) || password_in_url(value).is_some();
+            assert!(
+                is_plain(value.as_bytes()) && !is_other && indirect(value).is_none(),
+                "{value}"
+            );
+        }
+        for value in [
+            "1//0gabcdefgh-x",
+            "SG.abcdefgh",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg",
+            "abc8Q~abcdefghijklmnopqrstuvwxyz0123.-_~",
+            "--password=x",
+            "a:b@c",
+            "ENC(x)",
+            "a b",
+            "\u{e9}",
+        ] {
+            assert!(!is_plain(value.as_bytes()), "{value}");
+        }
+        assert!(TOKEN_PREFIXES.iter().all(|prefix| !is_plain(prefix.as_bytes())));
         for text in ["npm_registry_token", "pypi-password", "client-secret", "bulla://a@b/c"] {
             assert!(!looks_secret(text), "{text}");
         }

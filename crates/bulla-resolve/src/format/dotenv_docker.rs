@@ -23,7 +23,7 @@ impl Syntax for DotenvDocker {
             let key = start..equals.unwrap_or(line.end);
             if key.is_empty() || src[key.clone()].iter().any(|&b| is_blank(b)) {
                 let what = "docker takes no name that is empty or has blanks in it";
-                return Err(Malformed { at: start, rule: Rule::Malformed, what });
+                return Err(Malformed::new(start, Rule::Malformed, what));
             }
             found(verbatim(key, Role::Key, 0));
             if let Some(equals) = equals {

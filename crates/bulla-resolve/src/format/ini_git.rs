@@ -235,7 +235,7 @@ impl Scan<'_> {
 
     fn malformed(&self) -> Malformed {
         let what = "git would refuse the file here";
-        Malformed { at: self.at.min(self.src.len()), rule: Rule::Malformed, what }
+        Malformed::new(self.at.min(self.src.len()), Rule::Malformed, what)
     }
 }
 

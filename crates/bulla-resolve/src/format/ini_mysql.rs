@@ -175,5 +175,5 @@ fn is_space(b: u8) -> bool {
 }
 
 fn malformed(at: usize, what: &'static str) -> Malformed {
-    Malformed { at, rule: Rule::Malformed, what }
+    Malformed::new(at, Rule::Malformed, what)
 }

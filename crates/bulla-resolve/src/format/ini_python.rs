@@ -125,7 +125,7 @@ impl Scan<'_> {
         }
         if !self.in_section {
             let what = "an option stands before the first section";
-            return Err(Malformed { at: content.start, rule: Rule::Malformed, what });
+            return Err(Malformed::new(content.start, Rule::Malformed, what));
         }
         let (key, lines) = match text.find(['=', ':']) {
             Some(at) => {

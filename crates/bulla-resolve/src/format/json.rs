@@ -12,15 +12,10 @@ use zeroize::Zeroizing;
 use super::kubernetes::{self, Node};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::filter::json_escape;
-use crate::problem::Rule;
+use crate::problem::{About, Rule};
 use crate::secret::Draft;
 
 pub(super) struct Json;
-
-/// Whether what is no JSON at `at` is a comment.
-pub(super) fn is_comment(src: &[u8], at: usize) -> bool {
-    src.get(at) == Some(&b'/')
-}
 
 impl Syntax for Json {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
@@ -28,12 +23,11 @@ impl Syntax for Json {
         let text = &utf8(src)?[bom..];
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
             let at = offset(text, error.line(), error.column());
-            let what = if is_comment(text.as_bytes(), at) {
-                "a comment stands here, and JSON has none"
-            } else {
-                "the file is no JSON here"
+            let (what, about) = match text.as_bytes().get(at) {
+                Some(b'/') => ("a comment stands here, and JSON has none", Some(About::Comment)),
+                _ => ("the file is no JSON here", None),
             };
-            Malformed { at: bom + at, rule: Rule::Malformed, what }
+            Malformed::new(bom + at, Rule::Malformed, what).about(about)
         })?;
         let walk = |found: &mut dyn FnMut(Node)| {
             walk(src, bom, found);

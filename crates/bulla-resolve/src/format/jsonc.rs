@@ -81,7 +81,7 @@ fn comment(src: &[u8], at: usize) -> Option<Result<usize, Malformed>> {
     let inside = rest.strip_prefix(b"/*")?;
     let end = memmem::find(inside, b"*/").map(|length| at + 2 + length + 2);
     let what = "the comment that begins here does not end";
-    Some(end.ok_or(Malformed { at, rule: Rule::Malformed, what }))
+    Some(end.ok_or(Malformed::new(at, Rule::Malformed, what)))
 }
 
 /// Line ends stay, so that messages find their lines.

@@ -170,11 +170,9 @@ impl Line<'_> {
                     Some(b'r') => b'\r',
                     Some(b'f') => b'\x0c',
                     Some(b'u') => {
-                        let unit = self.unit(&mut offsets).ok_or(Malformed {
-                            at,
-                            rule: Rule::Malformed,
-                            what: "four hexadecimal digits are missing here",
-                        })?;
+                        let what = "four hexadecimal digits are missing here";
+                        let unit = self.unit(&mut offsets);
+                        let unit = unit.ok_or(Malformed::new(at, Rule::Malformed, what))?;
                         let pair: Vec<_> = half.take().into_iter().chain([unit]).collect();
                         match char::decode_utf16(pair.iter().copied()).next() {
                             Some(Ok(c)) => {

@@ -30,15 +30,15 @@ impl Syntax for Toml {
         parse_document(&tokens, &mut nodes, &mut error);
         match error {
             None => Ok(()),
-            Some(error) => Err(Malformed {
-                at: bom + error.unexpected().or(error.context()).map_or(0, |span| span.start()),
-                rule: Rule::Malformed,
-                what: if error.description().starts_with("cannot recurse") {
+            Some(error) => {
+                let at = error.unexpected().or(error.context()).map_or(0, |span| span.start());
+                let what = if error.description().starts_with("cannot recurse") {
                     "the file nests deeper than 128 levels"
                 } else {
                     "the file is no TOML here"
-                },
-            }),
+                };
+                Err(Malformed::new(bom + at, Rule::Malformed, what))
+            }
         }
     }
 

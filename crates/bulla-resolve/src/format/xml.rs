@@ -31,7 +31,7 @@ pub(super) enum Names {
 impl Syntax for Xml {
     fn scan(&self, src: &[u8], found: &mut dyn FnMut(Scalar)) -> Result<(), Malformed> {
         let text = utf8(src)?;
-        let wrong = |at, what| Err(Malformed { at, rule: Rule::WrongEncoding, what });
+        let wrong = |at, what| Err(Malformed::new(at, Rule::WrongEncoding, what));
         match Encoding::declared(src) {
             Encoding::Ascii(at) if !text.is_ascii() => {
                 return wrong(at, "the file declares another encoding than UTF-8 and is not ASCII");
@@ -300,7 +300,7 @@ impl Pieces {
         };
         if self.ends.len() > 1 && hits(&self.text).into_iter().any(is_broken) {
             let what = "a reference stands in front of this tag in pieces, which are not joined";
-            return Err(Malformed { at, rule: Rule::StrayReference, what });
+            return Err(Malformed::new(at, Rule::StrayReference, what));
         }
         self.text.clear();
         self.ends.clear();
@@ -485,5 +485,5 @@ fn is_ascii_alike(name: &[u8]) -> bool {
 }
 
 fn malformed(at: usize) -> Malformed {
-    Malformed { at, rule: Rule::Malformed, what: "the file is no well-formed XML here" }
+    Malformed::new(at, Rule::Malformed, "the file is no well-formed XML here")
 }

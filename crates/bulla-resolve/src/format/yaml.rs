@@ -18,7 +18,7 @@ use super::kubernetes::{self, Node};
 use super::lines::opaque;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::expression::{self, UNQUOTED};
-use crate::problem::Rule;
+use crate::problem::{About, Rule};
 use crate::reference::SCHEME;
 
 pub(crate) use aliases::{Aliased, aliased};
@@ -70,7 +70,7 @@ impl Syntax for Yaml {
                 let hidden = &text[at - bom..done - bom];
                 // A quote in it may go on, and an escape in it hide a reference.
                 if !expression::has_hits(hidden.as_bytes()) && !is_comment(hidden) {
-                    return Err(Malformed { at, rule: Rule::Malformed, what: HIDDEN });
+                    return Err(Malformed::new(at, Rule::Malformed, HIDDEN));
                 }
                 found(opaque(at..done, 0));
             }
@@ -144,17 +144,18 @@ fn walk(
     for event in Parser::new_from_str(text) {
         let (event, marks) = event.map_err(|error| {
             let at = place.byte(error.marker().index());
-            let (at, what) = match unquoted_braces(text, at) {
-                Some(braces) => (braces, UNQUOTED),
+            let malformed = |at, what| Malformed::new(bom + at, Rule::Malformed, what);
+            match unquoted_braces(text, at) {
+                Some(braces) => malformed(braces, UNQUOTED),
                 None if error.info() == "recursion limit exceeded" => {
-                    (at, "the file nests deeper than can be read here")
+                    malformed(at, "the file nests deeper than can be read here")
                 }
                 None if is_go_template(text) => {
-                    (at, "the file is no YAML here, but a template of Helm or the like")
+                    malformed(at, "the file is no YAML here, but a template of Helm or the like")
+                        .about(Some(About::Chart))
                 }
-                None => (at, "the file is no YAML here"),
-            };
-            Malformed { at: bom + at, rule: Rule::Malformed, what }
+                None => malformed(at, "the file is no YAML here"),
+            }
         })?;
         match event {
             Event::Scalar(decoded, style, anchor, tag) => {

@@ -199,7 +199,7 @@ fn play() {
                     Err(error) => Some(error),
                 })
                 .unwrap();
-            assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+            assert!(matches!(error, StoreError::Disk { .. }), "{error:?}");
             assert!(matches!(store.read().err(), Some(StoreError::Poisoned)));
             assert!(matches!(store.write().err(), Some(StoreError::Poisoned)));
         }

@@ -88,9 +88,9 @@ impl Store for FaultyStore {
         self.inner.lock(name)
     }
 
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError> {
         self.fuse.call()?;
-        self.inner.try_lock(name)
+        self.inner.is_locked(name)
     }
 }
 

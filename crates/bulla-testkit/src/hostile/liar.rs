@@ -164,8 +164,8 @@ impl Store for HostileStore {
         self.inner.lock(name)
     }
 
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
-        self.inner.try_lock(name)
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError> {
+        self.inner.is_locked(name)
     }
 }
 

@@ -56,11 +56,8 @@ impl Store for MemoryStore {
         Ok(Box::new(Held { store: self, name: *name }))
     }
 
-    fn try_lock(&self, name: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
-        if !held(&self.locked).insert(*name) {
-            return Ok(None);
-        }
-        Ok(Some(Box::new(Held { store: self, name: *name })))
+    fn is_locked(&self, name: &[u8; 16]) -> Result<bool, StoreError> {
+        Ok(held(&self.locked).contains(name))
     }
 }
 

@@ -149,6 +149,30 @@ fn every_longer_row_is_noticed() {
     }
 }
 
+/// Whichever of many rows it is, and whichever thread opens it.
+#[test]
+fn a_flipped_bit_of_one_of_many_is_noticed() {
+    let identity = Identity::generate(&SystemRandom).unwrap();
+    let store = MemoryStore::new();
+    let vault = create_for(&store, &identity);
+    let names: Vec<_> = (0..600).map(|number| name(&format!("e/{number}"))).collect();
+    let mut batch = vault.write(at(2)).unwrap();
+    for name in &names {
+        batch.put(name, secret("x"), None).unwrap();
+    }
+    batch.commit().unwrap();
+    let state = Recording::of(&store).unwrap();
+    let hostile = HostileStore::new(store_of(&state));
+    let vault = open_with(&hostile, vault.key()).unwrap();
+    let find_all = || vault.read().unwrap().find_all(&names, 3, &mut |_, _| ());
+    find_all().unwrap();
+    for (number, key) in state.keys(Table::Entry).enumerate().step_by(37) {
+        hostile.repent();
+        hostile.tell(Lie::Flip { table: Table::Entry, key: key.to_vec(), bit: 8 * number % 2000 });
+        assert!(matches!(find_all(), Err(ReadError::Tampered(Part::Row))), "row {number}");
+    }
+}
+
 #[test]
 fn every_missing_row_is_noticed() {
     let victim = Victim::new();
@@ -316,7 +340,7 @@ impl Store for Fickle {
         Err(StoreError::ReadOnly)
     }
 
-    fn try_lock(&self, _: &[u8; 16]) -> Result<Option<Box<dyn Lock + '_>>, StoreError> {
+    fn is_locked(&self, _: &[u8; 16]) -> Result<bool, StoreError> {
         Err(StoreError::ReadOnly)
     }
 }

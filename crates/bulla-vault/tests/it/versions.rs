@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use bulla_vault::store::MemoryStore;
-use bulla_vault::{State, WriteError};
+use bulla_vault::{State, Version, WriteError};
 
 use crate::common::*;
 
@@ -154,4 +156,31 @@ fn a_program_may_overwrite_without_making_a_version() {
     assert_eq!((found.version, found.seq, found.kept.len()), (1, 2, 0));
     // What a person wrote about the version was once replaced by what the program had to say.
     assert_ne!(found.time, 3);
+}
+
+/// More of them than one thread opens at once.
+#[test]
+fn many_are_found_as_one_by_one() {
+    let store = MemoryStore::new();
+    let vault = create(&store);
+    let mut batch = vault.write(at(2)).unwrap();
+    for number in 0..1500 {
+        batch.put(&name(&format!("e/{number}")), secret(&number.to_string()), None).unwrap();
+    }
+    batch.commit().unwrap();
+    let snapshot = vault.read().unwrap();
+    let names: Vec<_> = (0..1600).map(|number| name(&format!("e/{number}"))).collect();
+    for threads in [0, 1, 3] {
+        let mut found = BTreeMap::new();
+        let mut note = |index: usize, version: Option<Version>| {
+            let password = version.map(|version| password_of(version.live().unwrap()));
+            assert!(found.insert(index, password).is_none(), "{index} is told twice");
+        };
+        snapshot.find_all(&names, threads, &mut note).unwrap();
+        assert_eq!(found.len(), names.len());
+        let as_expected = |(index, password): (usize, Option<String>)| {
+            password == (index < 1500).then(|| index.to_string())
+        };
+        assert!(found.into_iter().all(as_expected), "{threads} threads");
+    }
 }

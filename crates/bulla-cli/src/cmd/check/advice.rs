@@ -1,13 +1,15 @@
 //! What to write instead, rule by rule.
 
-use bulla_resolve::{Problem, Rule};
+use bulla_resolve::{About, Problem, Rule};
 
-use crate::diagnose::{RENDER_THE_CHART, is_chart};
+use crate::diagnose::RENDER_THE_CHART;
 
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
+    if let Some(About::Chart) = problem.about.as_deref() {
+        return RENDER_THE_CHART.to_owned();
+    }
     match (problem.rule, problem.nearest.as_slice()) {
-        (Rule::Malformed, _) if is_chart(problem) => RENDER_THE_CHART.to_owned(),
         (rule, []) => of_rule(rule).to_owned(),
         (Rule::BlankValue | Rule::MaskedValue | Rule::MissingOption, lines) => {
             format!("paste: {}", lines.join("\n"))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bulla_oauth::{Grant, Protocol, Server};
-use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, State, Vault};
+use bulla_vault::{Entry, EntryName, Field, FieldName, Kind, State, Vault, Version};
 
 use super::{NetworkArgs, opens};
 use crate::account::{
@@ -47,7 +47,7 @@ pub(crate) struct AddArgs {
     network: NetworkArgs,
 }
 
-/// What is remembered of a mailbox beside its grant.
+// What is remembered of a mailbox beside its grant.
 #[derive(clap::Args)]
 pub(crate) struct MailboxArgs {
     /// The user name at the mail server, if it is not the address
@@ -99,6 +99,7 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
     let network = args.network.network();
     with_vault(context, |vault| {
         let name = new_mailbox_name(&vault.read()?, &args.address)?;
+        entry_of(&name, vault.read()?.find(&name)?)?;
         let client = client(vault, &name, args.client.as_deref())?;
         let client = Registration::find(context, &vault.read()?, &client)?;
         if args.app_only {
@@ -127,11 +128,7 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         };
         servers(&client.provider, &name, given)?;
         let mut batch = vault.write(context.stamp(Some("added")))?;
-        let there = batch.find(&name)?.map(|version| version.state);
-        let mut entry = match there {
-            Some(State::Live(entry)) => entry,
-            _ => Entry::new(Kind::Mailbox),
-        };
+        let mut entry = entry_of(&name, batch.find(&name)?)?;
         if let Some(refresh) = &refresh
             && let Some(old) =
                 entry.field(&FieldName::new(crate::account::REFRESH_TOKEN).expect("ours"))
@@ -176,6 +173,23 @@ pub(crate) fn run(context: &Context, args: &AddArgs) -> Done {
         }
         Ok(Exit::Done)
     })
+}
+
+/// The entry of a mailbox as it was found, or a new one.
+pub(crate) fn entry_of(name: &EntryName, found: Option<Version>) -> Result<Entry, Failure> {
+    match found.map(|version| version.state) {
+        Some(State::Live(entry)) => check_kind(name, &entry).map(|()| entry),
+        _ => Ok(Entry::new(Kind::Mailbox)),
+    }
+}
+
+/// Refuses to make a mailbox of another kind of entry.
+pub(crate) fn check_kind(name: &EntryName, entry: &Entry) -> Result<(), Failure> {
+    if entry.kind() == Kind::Mailbox {
+        return Ok(());
+    }
+    let fact = format!("`{name}` is a {}", entry.kind().as_str());
+    Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"))
 }
 
 /// The client that is named, or else the one of the mailbox.

@@ -9,22 +9,23 @@ use bulla_oauth::{
     Tokens,
 };
 use bulla_vault::store::Lock;
-use bulla_vault::{Entry, EntryName, Kind, State, Vault};
+use bulla_vault::{EntryName, Kind, Vault};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::add::{MailboxArgs, client, set_public};
+use super::add::{MailboxArgs, check_kind, client, entry_of, set_public};
 use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
     Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    new_mailbox_name, persist, put, refresh_token, servers, state, text,
+    lock_to_change, new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::prompt;
+use crate::hold::Held;
 use crate::session::with_vault;
-use crate::tty;
+use crate::{prompt, tty};
 
 #[derive(clap::Args)]
 pub(crate) struct AuthorizeArgs {
@@ -136,8 +137,9 @@ fn one(
     }
     account.registration.discover(network)?;
     network.ready()?;
-    let Consent { tokens, lock, browser } = consent(context, vault, args, &account, network)
-        .map_err(|failure| account.named(failure))?;
+    let Consent { tokens, ready: Ready { lock, held }, browser } =
+        consent(context, vault, args, &account, network)
+            .map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
     drop(lock);
     if let Some(browser) = browser {
@@ -158,6 +160,7 @@ fn one(
     }
     let how = if args.no_verify { "" } else { ", and its mailbox opens" };
     context.printer.note(format_args!("{} is authorised{how}", account.address));
+    drop(held);
     Ok(())
 }
 
@@ -171,14 +174,13 @@ fn account(
     let snapshot = vault.read()?;
     let found = snapshot.find(name)?;
     let there = found.as_ref().and_then(|version| version.live());
-    if let Some(entry) = there.filter(|entry| entry.kind() != Kind::Mailbox) {
-        let fact = format!("`{name}` is a {}", entry.kind().as_str());
-        return Err(Failure::new(Exit::Conflict, "kind", fact).hint("rename it with `bulla mv`"));
+    if let Some(entry) = there {
+        check_kind(name, entry)?;
     }
     if there.is_some_and(|entry| text(entry, GRANT_TYPE).is_some()) {
         let fact = "the client opens this mailbox by itself, so there is nobody to consent";
         return Err(Failure::new(Exit::Conflict, "app-only", fact)
-            .hint(format_args!("`bulla mailbox verify {}` tries it", address_of(name)))
+            .hint(format_args!("`bulla mailbox verify {}` tries it", who(name)))
             .hint(format_args!(
                 "`bulla set {name} --remove {GRANT_TYPE}` makes it one whose owner consents"
             )));
@@ -207,11 +209,32 @@ fn account(
 /// What an owner's consent brought.
 struct Consent<'v> {
     tokens: Tokens,
+    ready: Ready<'v>,
+    /// The browser that waits for what comes of it.
+    browser: Option<Browser>,
+}
+
+/// What is held from before a code is spent until what it brought is kept.
+struct Ready<'v> {
     /// The mailbox's lock, so that nobody refreshes the old grant or changes the vault's key before
     /// the new one is kept.
     lock: Box<dyn Lock + 'v>,
-    /// The browser that waits for what comes of it.
-    browser: Option<Browser>,
+    /// The provider may have ended the old grant with the new one.
+    held: Held,
+}
+
+/// Makes sure that what a code brings can be kept.
+fn ready<'v>(
+    context: &Context,
+    vault: &'v Vault<'_>,
+    name: &EntryName,
+) -> Result<Ready<'v>, Failure> {
+    let lock = lock_to_change(context, vault, name)?;
+    // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
+    // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
+    // begins later sees the lock.
+    drop(vault.write(context.stamp(None))?);
+    Ok(Ready { lock, held: Held::begin() })
 }
 
 /// Gets tokens by the owner's consent.
@@ -242,8 +265,10 @@ fn consent<'v>(
             code.user_code,
             lasting(code.left(&WallClock))
         ));
-        let tokens = code.wait(client, &provider.token_endpoint, network, &WallClock)?;
-        return Ok(Consent { tokens, lock: vault.lock(&account.name)?, browser: None });
+        let ready = || ready(context, vault, &account.name);
+        let endpoint = &provider.token_endpoint;
+        let (tokens, ready) = code.wait(client, endpoint, network, &WallClock, ready)?;
+        return Ok(Consent { tokens, ready, browser: None });
     }
     let loopback = match Loopback::open(provider.redirect_pattern()) {
         // Nobody listens there.
@@ -253,11 +278,9 @@ fn consent<'v>(
     let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
-        let lock = vault.lock(&account.name)?;
-        // Under another key than before nothing could be kept, so nothing is asked for.
-        drop(vault.read()?);
+        let ready = ready(context, vault, &account.name)?;
         let tokens = attempt.exchange(code, client, &provider.token_endpoint, network)?;
-        Ok::<_, Failure>((tokens, lock))
+        Ok::<_, Failure>((tokens, ready))
     };
     context.printer.instruct(format_args!(
         "Open this address in a browser, and sign in as {}:\n\n{}\n",
@@ -266,8 +289,8 @@ fn consent<'v>(
     ));
     let Some(loopback) = loopback.filter(|_| !args.paste) else {
         let code = code_pasted(context, &attempt)?;
-        let (tokens, lock) = exchange(attempt, &code)?;
-        return Ok(Consent { tokens, lock, browser: None });
+        let (tokens, ready) = exchange(attempt, &code)?;
+        return Ok(Consent { tokens, ready, browser: None });
     };
     let patience = args.timeout.unwrap_or(PATIENCE);
     context.printer.instruct(format_args!(
@@ -278,7 +301,7 @@ fn consent<'v>(
     let (code, browser) = loopback.wait(&attempt, Duration::from_secs(patience))?;
     let tokens = code.map_err(Failure::from).and_then(|code| exchange(attempt, &code));
     match tokens {
-        Ok((tokens, lock)) => Ok(Consent { tokens, lock, browser: Some(browser) }),
+        Ok((tokens, ready)) => Ok(Consent { tokens, ready, browser: Some(browser) }),
         Err(failure) => {
             show_failure(browser, &failure);
             Err(failure)
@@ -324,12 +347,12 @@ fn is_slip(failure: &Failure) -> bool {
 }
 
 /// The address that the browser ended at, from a person or a pipe. It holds a code that works once.
-fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
+fn pasted(context: &Context, person: bool) -> Result<Zeroizing<String>, Failure> {
     let text = if person {
         context.printer.instruct(
             "When the browser cannot open a page at 127.0.0.1 or localhost, that is the right one.",
         );
-        prompt::line("Paste its whole address here: ")?
+        Zeroizing::new(prompt::line("Paste its whole address here: ")?)
     } else {
         line_of(std::io::stdin().lock())?
     };
@@ -340,8 +363,8 @@ fn pasted(context: &Context, person: bool) -> Result<String, Failure> {
 }
 
 /// One line, which is not longer than addresses are.
-fn line_of(input: impl BufRead) -> Result<String, Failure> {
-    let mut line = String::new();
+fn line_of(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
     let read = input.take(MOST_PASTED).read_line(&mut line);
     let read = read.map_err(|error| Failure::file("read", "standard input".as_ref(), &error))?;
     if read as u64 == MOST_PASTED {
@@ -428,10 +451,7 @@ fn write(
     granted: &Grant,
 ) -> Result<u64, Failure> {
     let mut batch = vault.write(context.stamp(Some("authorised")))?;
-    let mut entry = match batch.find(&account.name)?.map(|version| version.state) {
-        Some(State::Live(entry)) => entry,
-        _ => Entry::new(Kind::Mailbox),
-    };
+    let mut entry = entry_of(&account.name, batch.find(&account.name)?)?;
     put(&mut entry, granted.refresh.as_ref())?;
     set_public(&mut entry, &args.mailbox.fields(&account.registration))?;
     entry.set_token_state(Some(state(granted)));
@@ -450,7 +470,7 @@ mod tests {
         let endless = std::io::BufReader::new(std::io::repeat(0));
         assert_eq!(line_of(endless).unwrap_err().code, "too-long");
         assert_eq!(
-            line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
+            *line_of(&b"http://127.0.0.1/?code=x\nmore"[..]).unwrap(),
             "http://127.0.0.1/?code=x\n"
         );
     }

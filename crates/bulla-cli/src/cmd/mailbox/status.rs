@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla_oauth::{Details, Grant, Life};
+use bulla_oauth::{ClientAt, Details, Grant, Life};
 use bulla_vault::{Entry, EntryName, Kind, Vault};
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use super::NetworkArgs;
 use super::token::life;
 use crate::account::{
     Account, CLIENT, GRANT_TYPE, Network, Registration, VaultGrants, address_of, grant,
-    mailbox_name, text,
+    mailbox_name, text, who,
 };
 use crate::cmd::Done;
 use crate::cmd::target::{entry_name, time};
@@ -86,7 +86,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
             return Err(crate::cmd::target::no_such_entry(&vault.read()?, missing));
         }
         if args.probe {
-            let progress = Progress::new("asking providers", context.printer.quiet);
+            let progress = Progress::of_slow("asking providers", context.printer.quiet);
             let all = rows.len() as u64;
             for (done, row) in (1..).zip(&mut rows) {
                 probe(context, vault, row, &network)?;
@@ -102,9 +102,10 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Done {
         let mut verdicts = Vec::new();
         for row in &rows {
             let client = row.client.as_ref().and_then(|client| clients.get(client)?.as_ref());
-            let of_other = client.is_some_and(|client| !row.grant.is_of(&client.at));
+            let other = row.grant.origin.client.as_ref();
+            let other = other.filter(|at| client.is_some_and(|client| client.at != **at));
             let idle_days = client.and_then(|client| client.provider.idle_days);
-            let verdict = verdict(row, of_other, idle_days, now, args.expires_within);
+            let verdict = verdict(row, other, idle_days, now, args.expires_within);
             ends.push(verdict.exit);
             verdicts.push(verdict);
         }
@@ -158,10 +159,10 @@ fn look_for_its_end(context: &Context, vault: &Vault<'_>, row: &mut Row) {
     if !matches!(row.grant.life, Life::Refreshing { .. }) {
         return;
     }
-    row.refresh = match vault.try_lock(&row.name) {
-        Ok(None) => Refresh::UnderWay,
-        Ok(Some(_lock)) => {
-            // It may have ended since it was read. While we have the lock, nobody begins another.
+    row.refresh = match vault.is_locked(&row.name) {
+        Ok(true) => Refresh::UnderWay,
+        Ok(false) => {
+            // It may have ended since it was read.
             let grants = VaultGrants { context, vault, name: &row.name };
             if let Ok(grant) = bulla_oauth::Grants::load(&grants) {
                 row.grant = grant;
@@ -222,8 +223,14 @@ fn clients(
     Ok((all, failures))
 }
 
-/// `of_other` is whether the grant was given to another client than the mailbox has now.
-fn verdict(row: &Row, of_other: bool, idle_days: Option<u64>, now: u64, within: u64) -> Verdict {
+/// `other` is the client that the grant was given to, if the mailbox has another one now.
+fn verdict(
+    row: &Row,
+    other: Option<&ClientAt>,
+    idle_days: Option<u64>,
+    now: u64,
+    within: u64,
+) -> Verdict {
     let who = who(&row.name);
     let authorize = || Some(format!("bulla mailbox authorize {who}"));
     let probe = || Some(format!("bulla mailbox status --probe {who}"));
@@ -235,9 +242,13 @@ fn verdict(row: &Row, of_other: bool, idle_days: Option<u64>, now: u64, within: 
         exit,
     };
     let because = |detail: &str| Some(detail.to_owned());
-    if of_other && !row.by_itself {
-        let detail = because("never authorised with this client");
-        return told("new", detail, authorize(), Exit::NeedsPerson);
+    if let Some(ClientAt { provider, id }) = other.filter(|_| !row.by_itself) {
+        let detail = format!(
+            "never authorised with this client; its grant is of the client {id} at {provider}, and \
+             `bulla set {} --public client=ENTRY` goes back to that",
+            row.name
+        );
+        return told("new", Some(detail), authorize(), Exit::NeedsPerson);
     }
     // What the state says of itself comes first: it is the reason of most failures.
     match &row.grant.life {
@@ -312,11 +323,6 @@ fn verdict(row: &Row, of_other: bool, idle_days: Option<u64>, now: u64, within: 
     Verdict { ends, ..verdict }
 }
 
-/// A mailbox as commands take it, which may be a second grant of an address.
-fn who(name: &EntryName) -> &str {
-    name.as_str().strip_prefix("mailbox/").unwrap_or(name.as_str())
-}
-
 /// When a grant ends if nobody does anything, and why.
 fn end(details: &Details, idle_days: Option<u64>) -> Option<(u64, &'static str)> {
     if let Some(at) = details.dies_at {
@@ -362,6 +368,30 @@ fn columns(row: &Row, verdict: &Verdict) -> [String; 5] {
     ]
 }
 
+/// The lines of a table. What is much longer than others of its column does not make that wider: an
+/// address has a line of its own then, and whatever else moves the rest of its line.
+fn lines<'t>(table: impl Iterator<Item = &'t [String; 5]> + Clone) -> Vec<String> {
+    let length = |row: &[String; 5], at: usize| row[at].chars().count();
+    let width = |at| {
+        let lengths = table.clone().map(|row| length(row, at));
+        lengths.filter(|length| *length <= WIDEST).max().unwrap_or_default()
+    };
+    let widths: [_; 5] = std::array::from_fn(width);
+    let mut lines = Vec::new();
+    for row in table {
+        let mut cells = row.each_ref().map(String::as_str);
+        if length(row, 0) > widths[0] {
+            lines.push(std::mem::take(&mut cells[0]).to_owned());
+        }
+        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        lines.push(cells.collect::<Vec<_>>().join("  ").trim_end().to_owned());
+    }
+    lines
+}
+
+/// The most characters that a column is wide for.
+const WIDEST: usize = 32;
+
 /// A table that fits into a narrow terminal, and below it what its words do not say and what is to be
 /// done.
 fn print(context: &Context, rows: &[Row], verdicts: &[Verdict]) -> Result<(), Failure> {
@@ -371,14 +401,8 @@ fn print(context: &Context, rows: &[Row], verdicts: &[Verdict]) -> Result<(), Fa
     }
     let heads = ["MAILBOX", "CLIENT", "STATE", "USED", "ENDS"].map(str::to_owned);
     let table: Vec<_> = rows.iter().zip(verdicts).map(|(row, v)| columns(row, v)).collect();
-    let lines = || [&heads].into_iter().chain(&table);
-    let widths: Vec<_> = (0..heads.len())
-        .map(|at| lines().map(|row| row[at].chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in lines() {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        context.printer.one_line(line.trim_end())?;
+    for line in lines([&heads].into_iter().chain(&table)) {
+        context.printer.one_line(line)?;
     }
     let more = |verdict: &Verdict| verdict.detail.is_some() || verdict.to_do.is_some();
     for (row, verdict) in rows.iter().zip(verdicts).filter(|(_, verdict)| more(verdict)) {
@@ -396,6 +420,24 @@ fn print(context: &Context, rows: &[Row], verdicts: &[Verdict]) -> Result<(), Fa
 mod tests {
     use super::*;
 
+    /// One address of 60 letters once made every line of the table longer than a terminal.
+    #[test]
+    fn a_long_address_makes_no_other_line_longer() {
+        let row =
+            |name: &str| [name, "secret-gmail", "works", "2026-09-01", "-"].map(str::to_owned);
+        let long = format!("{}@example.com", "x".repeat(60));
+        let table = [row("a@example.com"), row(&long), row("bob@example.com")];
+        assert_eq!(
+            lines(table.iter()),
+            [
+                "a@example.com    secret-gmail  works  2026-09-01  -",
+                &long,
+                "                 secret-gmail  works  2026-09-01  -",
+                "bob@example.com  secret-gmail  works  2026-09-01  -",
+            ]
+        );
+    }
+
     const NOW: u64 = 1_800_000_000;
 
     fn told(used: u64, dies_at: Option<u64>, within: u64) -> Verdict {
@@ -409,7 +451,7 @@ mod tests {
             failed: None,
             refresh: Refresh::Unknown,
         };
-        verdict(&row, false, Some(180), NOW, within)
+        verdict(&row, None, Some(180), NOW, within)
     }
 
     /// Its owner was once to consent again, which takes a person, where a probe would do.

@@ -29,7 +29,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::path_in;
 use crate::templates::Job;
 
-/// What is run before anything is replaced.
+// What is run before anything is replaced.
 #[derive(clap::Args)]
 pub(crate) struct CheckCommands {
     /// Run this command first, and replace nothing if it fails; {} is a copy of each rendering in
@@ -63,8 +63,10 @@ impl CheckCommands {
     ) -> Result<(), Failure> {
         let runs = self.runs(seen);
         for (check, number) in &runs {
-            let is_seen = |other: &usize| !check.takes_one() || other == number;
-            no_scripts((0..seen.names.len()).filter(is_seen).map(|number| &seen.names[number]))?;
+            match check.takes_one() {
+                true => no_script(&seen.names[*number])?,
+                false => seen.names.iter().try_for_each(|name| no_script(name))?,
+            }
         }
         let copies = Copies::make(context, seen.names, seen.renderings)?;
         let signals = Signals::watch();
@@ -222,24 +224,17 @@ pub(crate) fn command(text: &str) -> Result<Check, &'static str> {
     }
 }
 
-/// Refuses names of which a shell would make more than a path. Who may add a template names a file, and
+/// Refuses a name of which a shell would make more than a path. Who may add a template names a file, and
 /// must not write a piece of a command by it, wherever in a script `{}` stands.
-fn no_scripts<'n>(names: impl IntoIterator<Item = &'n PathBuf>) -> Result<(), Failure> {
-    let is_plain = |name: &&PathBuf| {
-        let is_plain = |c: char| c.is_alphanumeric() || "-_+./:=,@%".contains(c);
-        name.to_str().is_some_and(|name| name.chars().all(is_plain))
-    };
-    match names.into_iter().find(|name| !is_plain(name)) {
-        None => Ok(()),
-        Some(name) => {
-            let fact = format!(
-                "no check is run on {}, as its name could be a piece of a script",
-                name.display()
-            );
-            Err(Failure::new(Exit::Failed, "check-failed", fact)
-                .hint("files that are checked have names of letters, digits and -_+./:=,@%"))
-        }
+fn no_script(name: &Path) -> Result<(), Failure> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_+./:=,@%".contains(c);
+    if name.to_str().is_some_and(|name| name.chars().all(is_plain)) {
+        return Ok(());
     }
+    let name = name.display();
+    let fact = format!("no check is run on {name}, as its name could be a piece of a script");
+    Err(Failure::new(Exit::Failed, "check-failed", fact)
+        .hint("files that are checked have names of letters, digits and -_+./:=,@%"))
 }
 
 /// The last lines of what a check printed: there most tools say what is wrong.

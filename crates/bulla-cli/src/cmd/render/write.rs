@@ -22,15 +22,9 @@ impl Waiting {
         targets: &[Target<'_>],
         sources: &[&Path],
     ) -> Result<Self, Failure> {
-        no_config(targets)?;
-        let own = own_files(context);
-        let protected: Vec<_> =
-            sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
-        let transaction = Transaction::prepare(targets, &protected, WAIT)
-            .map_err(|errors| failures(context, errors))?;
-        for recovered in transaction.recovered() {
-            context.printer.note(told(recovered));
-        }
+        let prepare = |protected: &[&Path]| Transaction::prepare(targets, protected, WAIT);
+        let transaction = prepared(context, targets, sources, prepare)?;
+        tell(context, transaction.recovered());
         Ok(Self(transaction))
     }
 
@@ -55,16 +49,28 @@ pub(crate) fn switch(
     targets: &[Target<'_>],
     sources: &[&Path],
 ) -> Result<(), Failure> {
+    let prepare = |protected: &[&Path]| Switch::prepare(link, targets, protected, WAIT);
+    let switch = prepared(context, targets, sources, prepare)?;
+    tell(context, switch.recovered());
+    switch.commit().map_err(|errors| failures(context, errors))
+}
+
+/// Prepares what writes `targets`. It is told of what it must not write: `sources`, and files of bulla's.
+fn prepared<T>(
+    context: &Context,
+    targets: &[Target<'_>],
+    sources: &[&Path],
+    prepare: impl FnOnce(&[&Path]) -> Result<T, Vec<WriteError>>,
+) -> Result<T, Failure> {
     no_config(targets)?;
     let own = own_files(context);
     let protected: Vec<_> =
         sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
-    let switch = Switch::prepare(link, targets, &protected, WAIT)
-        .map_err(|errors| failures(context, errors))?;
-    for recovered in switch.recovered() {
-        context.printer.note(told(recovered));
-    }
-    switch.commit().map_err(|errors| failures(context, errors))
+    prepare(&protected).map_err(|errors| failures(context, errors))
+}
+
+fn tell(context: &Context, recovered: &[Recovered]) {
+    recovered.iter().for_each(|recovered| context.printer.note(told(recovered)));
 }
 
 /// Refuses to write any file that the next command would read as the list of templates. Whoever may

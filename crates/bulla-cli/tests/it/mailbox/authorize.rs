@@ -21,6 +21,7 @@ fn the_owner_consents_in_a_browser() {
     one_of_two_fails(&world);
     what_is_missing_is_asked_for(&world);
     a_public_client_sends_no_secret(&world);
+    who_may_open_it_is_not_tried(&world);
     a_token_from_elsewhere_is_tried(&world);
 }
 
@@ -183,6 +184,19 @@ fn a_public_client_sends_no_secret(world: &World) {
     assert_eq!(ended.out(), format!("{expected}\n"));
     world.run("mailbox status dave@example.com --probe").succeeds();
     assert_eq!(world.bed.token_requests().last().unwrap().client, "desktop");
+}
+
+/// Another account may open a shared mailbox, which only its server knows.
+fn who_may_open_it_is_not_tried(world: &World) {
+    let line = "mailbox authorize team@example.com --client secret-test --user mallory@example.com";
+    let waiting = world.begin(&format!("{line} --no-verify"));
+    world.visit(&waiting.url("team@example.com"), "mallory@example.com", &["--follow"]);
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 0, "{ended}");
+    let words = "warning: mallory@example.com consented, and it was not tried whether that account \
+                 may open team@example.com";
+    assert!(ended.stderr.contains(words), "{ended}");
+    assert!(ended.stderr.ends_with("team@example.com is authorised\n"), "{ended}");
 }
 
 fn a_token_from_elsewhere_is_tried(world: &World) {

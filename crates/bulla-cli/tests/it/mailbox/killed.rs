@@ -2,10 +2,13 @@
 //! token in its hands.
 
 use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use bulla_testkit::testbed::Options;
 
-use super::{NO_MAIL, World};
+use super::{NO_MAIL, PATIENCE, World};
 use crate::faults::{calls_in, can_trace};
 use crate::support::{Home, Way, skipped};
 
@@ -117,6 +120,86 @@ fn a_disk_that_fails_is_waited_for() {
     assert!(waited > 0 && at_once > 0, "{waited} waited, {at_once} at once: {calls:?}");
 }
 
+/// A vault that was not in its place when the token came was given up at once, and the token with it.
+#[test]
+fn a_vault_that_is_away_for_a_moment_is_waited_for() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.nearly_expired(ALICE);
+    let before = world.refresh_token(ALICE);
+    world.bed.fault(r#"{"delay_after": 3000}"#);
+    let mut waiting = world.begin(&format!("mailbox token {ALICE}"));
+    let until = Instant::now() + PATIENCE;
+    while world.status(ALICE)["state"] != "refreshing" {
+        assert!(Instant::now() < until, "no refresh was begun");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let (vault, away) = (world.home.vault(), world.home.file("away"));
+    let folder = vault.parent().unwrap();
+    fs::rename(folder, &away).unwrap();
+    let has_waited = waiting.says("cannot be written yet");
+    fs::rename(&away, folder).unwrap();
+    let ended = waiting.end();
+    assert!(has_waited && ended.code() == 0, "{ended}");
+    assert_ne!(world.refresh_token(ALICE), before);
+    world.run(&format!("mailbox status {ALICE} --probe")).succeeds();
+}
+
+/// A consent whose grant could not be written at once was lost, and its owner asked again.
+#[test]
+fn a_consent_waits_for_a_disk_that_fails() {
+    if !can_trace() {
+        return;
+    }
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.authorize(ALICE, "--no-verify");
+    let below = |how: &[&str]| {
+        let strace = [&["strace", "-f", "-qq"], how].concat();
+        world.begin_below(&strace, &format!("mailbox authorize {ALICE} --no-verify"))
+    };
+    let log = world.home.file("log");
+    let waiting = below(&["-e", "trace=fsync,fdatasync", "-o", log.to_str().unwrap()]);
+    let _ = world.visit(&waiting.url(ALICE), ALICE, &["--follow"]);
+    assert_eq!(waiting.end().code(), 0);
+    let calls = calls_in(&String::from_utf8(world.home.read("log")).unwrap(), "fsync,fdatasync");
+    let mut waited = 0;
+    for (call, n) in calls.iter().flat_map(|(call, count)| (1..=*count).map(move |n| (call, n))) {
+        let before = world.refresh_token(ALICE);
+        let inject = format!("inject={call}:error=EIO:when={n}");
+        let mut waiting = below(&["-e", &inject, "-o", "/dev/null"]);
+        let url = waiting.url(ALICE);
+        let (has_waited, ended) = thread::scope(|scope| {
+            scope.spawn(|| world.visit(&url, ALICE, &["--follow"]));
+            let has_waited = waiting.says("cannot be written yet");
+            if has_waited {
+                interrupt(waiting.child.id());
+                // Whoever sent the signal is told why nothing happens. That once came only when another
+                // attempt had failed.
+                assert!(waiting.says("warning: a token is on its way"), "{inject}");
+            }
+            (has_waited, waiting.end())
+        });
+        assert_ne!(world.refresh_token(ALICE), before, "{inject}: {ended}");
+        assert!(ended.stderr.contains("alice@example.com is authorised"), "{inject}: {ended}");
+        if has_waited {
+            let fact = "cannot commit the vault: the disk or its file system failed";
+            assert!(ended.stderr.contains(fact), "{inject}: {ended}");
+        }
+        assert_eq!(ended.code(), if has_waited { 130 } else { 0 }, "{inject}: {ended}");
+        waited += u32::from(has_waited);
+    }
+    world.run("fsck").succeeds();
+    assert!(waited > 0, "{calls:?}");
+}
+
+/// Sends an interrupt to what `strace` traces.
+fn interrupt(strace: u32) {
+    let children = format!("/proc/{strace}/task/{strace}/children");
+    let child = fs::read_to_string(children).unwrap();
+    Command::new("kill").args(["-INT", child.trim()]).status().unwrap();
+}
+
+const ALICE: &str = "alice@example.com";
+
 /// How `traced` ends: no token lives that long, so that it always asks for one.
 const TOO_SHORT: i32 = 1;
 const KILLED: i32 = 137;
@@ -140,7 +223,7 @@ fn a_full_disk_is_waited_for() {
     let Some(world) = World::start(&NO_MAIL) else { return };
     world.nearly_expired("alice@example.com");
     world.bed.fault(r#"{"delay_after": 3000}"#);
-    std::fs::create_dir(world.home.file("disk")).unwrap();
+    fs::create_dir(world.home.file("disk")).unwrap();
     world.home.write("fill.sh", SCRIPT);
     let run = world.home.command("unshare").args(["-m", "sh", "fill.sh"]);
     let ended = run.env("SSL_CERT_FILE", world.home.file("roots.pem")).run();
@@ -152,7 +235,7 @@ fn a_full_disk_is_waited_for() {
     assert_eq!(world.refreshes(), 2, "the one that was waited for, and a probe");
     assert_eq!(
         waits,
-        "warning: the state of mailbox/alice@example.com cannot be written yet, and is kept in memory until it can: no space is left where the vault lies"
+        "warning: what the provider answered for mailbox/alice@example.com cannot be written yet; it is kept in memory and tried again for five minutes: no space is left where the vault lies"
     );
     assert_eq!(same, "the token is there, and the grant works");
 }

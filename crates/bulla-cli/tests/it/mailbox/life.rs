@@ -7,6 +7,8 @@ use bulla_testkit::testbed::Options;
 use serde_json::json;
 
 use super::{NO_MAIL, PATIENCE, World};
+use crate::pty::Session;
+use crate::support::{PASSPHRASE, Way};
 
 const ALICE: &str = "alice@example.com";
 /// No token lives that long, so that each of these asks the provider, and fails as too short.
@@ -74,7 +76,12 @@ fn a_grant_stays_with_its_client() {
     assert_eq!(world.run("mailbox status alice@example.com --probe").run().code(), 8);
     let status = world.status(ALICE);
     assert_eq!(status["state"], "new");
-    assert_eq!(status["detail"], "never authorised with this client");
+    // It once named no way but a new consent.
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.starts_with("never authorised with this client; "), "{detail}");
+    assert!(detail.contains("the client desktop-with-secret at https://"), "{detail}");
+    let back = "`bulla set mailbox/alice@example.com --public client=ENTRY` goes back to that";
+    assert!(detail.ends_with(back), "{detail}");
     assert_eq!(requests(), asked, "nothing was sent");
 
     // Nor is it kept for a client that got none of its own.
@@ -87,6 +94,23 @@ fn a_grant_stays_with_its_client() {
 
     world.run(&set.replace("public-test", "secret-test")).succeeds();
     world.run("mailbox status alice@example.com --probe").succeeds();
+    an_added_token_is_of_its_client(&world);
+}
+
+/// A token that was added and not used yet was once shown to whichever client the mailbox got next.
+fn an_added_token_is_of_its_client(world: &World) {
+    let add = "mailbox add bob@example.com --client secret-test --no-verify";
+    world.run(add).stdin("a-refresh-token").succeeds();
+    let set = "set mailbox/bob@example.com --public client=public-test";
+    world.run(set).succeeds();
+    let asked = world.bed.token_requests().len();
+    let ended = world.run("mailbox token bob@example.com").fails(8);
+    assert!(ended.stderr.contains("never authorised with this client"), "{ended}");
+    assert_eq!(world.bed.token_requests().len(), asked, "nothing was sent");
+    world.run(&set.replace("public-test", "secret-test")).succeeds();
+    world.run("mailbox token bob@example.com").fails(8);
+    assert_eq!(world.bed.token_requests().last().unwrap().client, "desktop-with-secret");
+    assert_eq!(world.bed.token_requests().len(), asked + 1);
 }
 
 /// A consent without a refresh token once made the revoked one `works`.
@@ -216,10 +240,34 @@ fn a_signal_waits_for_the_answer() {
         world.home.sh(&format!("kill -{signal} {pid}")).succeeds();
         let ended = waiting.end();
         assert_eq!(ended.code(), 128 + signal_number(signal), "{ended}");
+        // Nothing once told why it did not end.
+        assert!(ended.stderr.contains("warning: a token is on its way"), "{ended}");
         assert_ne!(world.refresh_token(ALICE), before, "{signal}");
         assert_eq!(world.status(ALICE)["state"], "works", "{signal}");
     }
     world.run(ASK).fails(1);
+}
+
+/// Behind a prompt for a passphrase, the one signal that is not held was, and did nothing at all.
+#[test]
+fn who_cannot_wait_need_not() {
+    let Some(world) = World::start_with(&NO_MAIL, Way::Passphrase) else { return };
+    world.authorize(ALICE, "--no-verify");
+    let asked = world.refreshes();
+    world.bed.fault(r#"{"delay_after": 20000}"#);
+    let line = format!("{ASK} --ca {}", world.bed.ca().display());
+    let mut session = Session::start(&world.home, &line.split_whitespace().collect::<Vec<_>>());
+    session.expect_hidden("Passphrase");
+    session.types(format!("{}\n", PASSPHRASE.as_str()));
+    let until = Instant::now() + PATIENCE;
+    while world.refreshes() == asked {
+        assert!(Instant::now() < until, "nothing was asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    session.types("\x03");
+    session.expect("warning: a token is on its way");
+    session.types("\x1c");
+    session.ends(131);
 }
 
 fn signal_number(name: &str) -> i32 {
