@@ -58,6 +58,28 @@ pub(crate) fn walk(
     jobs: &mut Vec<Job>,
     failures: &mut Vec<Failure>,
 ) {
+    let mut links = Vec::new();
+    below(folder, into, format, jobs, &mut links, failures);
+    // Whole systems have hundreds, among which nothing else would be seen.
+    if let [first, _, _, _, ..] = &links[..] {
+        let (count, folder) = (links.len(), folder.display());
+        let first = first.display();
+        let fact = format!("{folder} has {count} symbolic links in it, the first of them {first}");
+        let hint = "name the files that they lead to by themselves, if they are templates";
+        failures.push(Failure::new(Exit::Failed, "template", fact).hint(hint));
+    } else {
+        failures.extend(links.iter().map(|link| is_link(link)));
+    }
+}
+
+fn below(
+    folder: &Path,
+    into: Option<&Path>,
+    format: Option<Format>,
+    jobs: &mut Vec<Job>,
+    links: &mut Vec<PathBuf>,
+    failures: &mut Vec<Failure>,
+) {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = match entries {
         Ok(entries) => entries,
@@ -69,8 +91,10 @@ pub(crate) fn walk(
         let target = into.map(|into| into.join(entry.file_name()));
         match entry.file_type() {
             Err(error) => failures.push(Failure::file("read", &source, &error)),
-            Ok(sort) if sort.is_symlink() => failures.push(is_link(&source)),
-            Ok(sort) if sort.is_dir() => walk(&source, target.as_deref(), format, jobs, failures),
+            Ok(sort) if sort.is_symlink() => links.push(source),
+            Ok(sort) if sort.is_dir() => {
+                below(&source, target.as_deref(), format, jobs, links, failures);
+            }
             Ok(_) => jobs.push(Job { found: true, ..Job::new(source, target, format) }),
         }
     }

@@ -2,6 +2,7 @@
 //! writes the template that gives the file back.
 
 mod inside;
+mod otherwise;
 mod search;
 pub(crate) mod signs;
 mod unread;
@@ -90,6 +91,8 @@ pub struct Find {
     pub value: Secret,
     /// Of a refresh token, the entry of the client that it was given to, where the file says so.
     pub client: Option<String>,
+    /// Whether it stands in a Secret of Kubernetes.
+    in_secret: bool,
     /// The scalar that it stands in.
     span: Range<usize>,
     /// Where it stands in what the scalar decodes to.
@@ -497,6 +500,8 @@ pub(crate) struct Literal {
     /// The section and option, or the path of keys.
     pub(crate) place: String,
     pub(crate) span: Range<usize>,
+    /// Whether it stands in a Secret of Kubernetes.
+    pub(crate) in_secret: bool,
 }
 
 /// The literal secrets of a file, also those that no template would give back: what adopting finds or
@@ -520,9 +525,9 @@ impl<'a> LiteralSearch<'a> {
         self.0.look_at(scalar);
     }
 
-    /// What was found in the file that was `read`; nothing if it does not follow its format. One whose
+    /// What was found in the file that was `read`; `None` if it does not follow its format. One whose
     /// scalars nobody went through is searched now.
-    pub(crate) fn after(mut self, read: &Read) -> Vec<Literal> {
+    pub(crate) fn after(mut self, read: &Read) -> Option<Vec<Literal>> {
         let is_sound = match read.is_sound {
             Some(is_sound) => {
                 self.0.finish();
@@ -530,14 +535,15 @@ impl<'a> LiteralSearch<'a> {
             }
             None => self.0.run().is_ok(),
         };
-        if is_sound { literals_of(self.0) } else { Vec::new() }
+        is_sound.then(|| literals_of(self.0))
     }
 }
 
 fn literals_of(search: Search<'_>) -> Vec<Literal> {
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    let finds = finds.map(|Find { place, span, .. }| Literal { place, span });
-    let opaque = search.opaque.into_iter().map(|(span, place)| Literal { place, span });
+    let finds = finds.map(|Find { place, span, in_secret, .. }| Literal { place, span, in_secret });
+    let opaque = search.opaque.into_iter();
+    let opaque = opaque.map(|(span, place)| Literal { place, span, in_secret: false });
     finds.chain(opaque).collect()
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::adopt::{Literal, LiteralSearch, literals};
 use crate::format::Format;
 use crate::migrate::left_over;
-use crate::problem::{Pending, Problem, Rule, escaped, locate_first};
+use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
 use crate::template::{Read, Template};
 use crate::uses::Use;
@@ -20,7 +20,7 @@ pub struct Check {
     pub findings: Vec<Problem>,
     /// The references that it asks for, each place of its own.
     pub uses: Vec<Use>,
-    /// Whether it is a text of no known format, and was searched as one.
+    /// Whether it was searched as a text, as its format is not known or it does not follow that.
     pub is_text: bool,
 }
 
@@ -43,7 +43,6 @@ impl Check {
         let format = format.or_else(|| Format::detect(name, &src));
         let is_text = format.is_none_or(|f| f == Format::Text);
         let is_binary = is_text && memchr::memchr(0, &src).is_some();
-        let lines = if is_text && !is_binary { lines::in_file(name, &src) } else { Vec::new() };
         let named = !is_text && tokens::may_name_secrets(&src);
         let is_genesys = format.is_some_and(Format::is_genesys);
         // In plain text nothing has a name.
@@ -55,7 +54,7 @@ impl Check {
             }
         });
         let foreign = left_over(&src, format, read.may_refer);
-        let literals = search.map_or_else(Vec::new, |search| search.after(&read));
+        let literals = search.map_or_else(|| Some(Vec::new()), |search| search.after(&read));
         let template = Template::of(name, src, format, read);
         let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;
         if is_utf16(&template.src, format) && !template.problems.iter().any(is_told) {
@@ -65,10 +64,13 @@ impl Check {
             let found = locate_first(template.name(), &template.src, pending);
             return (Self::of_template(&template, found, is_text && !is_binary), template);
         }
+        // What does not follow its format is looked at as any text.
+        let is_text = (is_text && !is_binary) || literals.is_none();
+        let lines = if is_text { lines::in_file(name, &template.src) } else { Vec::new() };
         // Most files of a tree hold nothing of all this, and were not parsed.
         let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
         if by_tokens && !named && !is_genesys && template.places.is_empty() {
-            return (Self::of_template(&template, Vec::new(), is_text && !is_binary), template);
+            return (Self::of_template(&template, Vec::new(), is_text), template);
         }
         let mut pending = probe(&template);
         pending.extend(foreign.into_iter().map(|at| {
@@ -76,7 +78,7 @@ impl Check {
             Pending::new(at, Rule::ForeignReference, what)
         }));
         let mut known = Vec::new();
-        tell(literals, is_genesys, &mut known, &mut pending);
+        tell(literals.unwrap_or_default(), is_genesys, &mut known, &mut pending);
         for (name, span) in lines {
             let what = format!("{} stands here in clear", escaped(&name));
             pending.push(Pending::new(span.start, Rule::LiteralSecret, what));
@@ -96,7 +98,7 @@ impl Check {
             }
         }
         let found = locate_first(template.name(), &template.src, pending);
-        (Self::of_template(&template, found, is_text && !is_binary), template)
+        (Self::of_template(&template, found, is_text), template)
     }
 
     fn of_template(template: &Template, mut findings: Vec<Problem>, is_text: bool) -> Self {
@@ -172,7 +174,8 @@ fn tell(
             let at = literal.span.start;
             // The passwords of a list of URLs are told once.
             if pending.last().is_none_or(|told| told.at != at || told.what != what) {
-                pending.push(Pending::new(at, Rule::LiteralSecret, what));
+                let about = literal.in_secret.then(|| Box::new(About::InSecret));
+                pending.push(Pending { about, ..Pending::new(at, Rule::LiteralSecret, what) });
             }
         }
     }
@@ -222,7 +225,7 @@ mod tests {
             let spans = |found: Vec<Literal>| -> Vec<_> {
                 found.into_iter().map(|literal| literal.span).collect()
             };
-            let found = spans(search.after(&read));
+            let found = spans(search.after(&read).unwrap_or_default());
             assert_eq!(found, spans(literals("x", src, format).unwrap_or_default()), "{src:?}");
             assert_eq!(found.len(), count, "{src:?}");
         }

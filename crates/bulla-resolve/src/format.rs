@@ -219,13 +219,23 @@ pub(crate) struct Scalar {
 impl Scalar {
     /// Whether it is a value, and so can be replaced.
     pub(crate) fn is_value(&self) -> bool {
-        matches!(self.role, Role::Encoded | Role::Value)
+        !matches!(self.role, Role::Key | Role::Section | Role::Set)
+    }
+
+    /// Whether it stands where every value is a secret.
+    pub(crate) fn is_in_secret(&self) -> bool {
+        matches!(self.role, Role::EncodedSecret | Role::Secret)
+    }
+
+    /// Whether its reader takes it for base64.
+    pub(crate) fn is_encoded(&self) -> bool {
+        matches!(self.role, Role::Encoded | Role::EncodedSecret)
     }
 
     /// What its reader takes out of base64, if it is encoded.
     pub(crate) fn data(&self, src: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let is_encoded = self.role == Role::Encoded && !matches!(self.text, Text::Opaque);
-        is_encoded.then(|| kubernetes::decoded(self.text.bytes(src)))?
+        let may_decode = self.is_encoded() && !matches!(self.text, Text::Opaque);
+        may_decode.then(|| kubernetes::decoded(self.text.bytes(src)))?
     }
 }
 
@@ -255,13 +265,17 @@ impl Text {
 pub(crate) enum Role {
     /// A value that its reader takes for base64 and decodes.
     Encoded,
+    /// The same where every value is a secret, whatever its name.
+    EncodedSecret,
     /// The name of the value that follows it.
     Key,
+    /// A value where every value is a secret, whatever its name.
+    Secret,
     /// The name of a section.
     Section,
     /// No text at all: a new set of sections begins here.
     Set,
-    /// A value. Values, these and encoded ones, are the only things that can be replaced.
+    /// A value. Values, of whatever sort, are the only things that can be replaced.
     Value,
 }
 

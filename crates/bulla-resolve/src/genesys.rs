@@ -107,7 +107,7 @@ impl Sections {
                     });
                 }
             }
-            Role::Encoded | Role::Key | Role::Value => {}
+            _ => {}
         }
     }
 

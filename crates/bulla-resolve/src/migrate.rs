@@ -286,15 +286,10 @@ impl<'a> Reading<'a> {
         if hits.is_empty() {
             return;
         }
-        match scalar.role {
-            Role::Value => {}
-            Role::Encoded => {
-                return leave(
-                    self,
-                    "Kubernetes reads base64 there; write `{{ REFERENCE | base64 }}`",
-                );
-            }
-            _ => return leave(self, "it stands in a name, where no reference is resolved"),
+        if scalar.is_encoded() {
+            return leave(self, "Kubernetes reads base64 there; write `{{ REFERENCE | base64 }}`");
+        } else if !scalar.is_value() {
+            return leave(self, "it stands in a name, where no reference is resolved");
         }
         let whole = matches!(&hits[..], [only] if only.span == (0..text.len()));
         if opaque && !(whole && hits[0].what.is_ok()) {

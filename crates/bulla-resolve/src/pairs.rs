@@ -27,7 +27,7 @@ pub fn dotenv_pairs(
             let value = Secret::copied_from(scalar.text.bytes(src));
             pairs.push((std::mem::take(&mut name), value));
         }
-        Role::Encoded | Role::Section | Role::Set => {}
+        _ => {}
     });
     let problem = match (scanned, unclear) {
         (Err(malformed), _) => malformed.into(),

@@ -41,6 +41,8 @@ pub enum About {
     Chart,
     /// A comment, in a format that has none but has a twin with comments.
     Comment,
+    /// A value in a Secret of Kubernetes.
+    InSecret,
     /// The value of this, which its filter does not take.
     Filtered(Reference),
     /// This does not exist, for want of that part of it.

@@ -467,7 +467,7 @@ impl<'a> Reading<'a> {
         if expressions.is_empty() {
             return;
         }
-        if scalar.role == Role::Encoded && !decoded && !(whole && gives_base64(&expressions[0])) {
+        if scalar.is_encoded() && !decoded && !(whole && gives_base64(&expressions[0])) {
             let what = "what Kubernetes reads here is base64; write the reference with the filter \
                         `base64` there, in base64 itself or, in a Secret, into `stringData`";
             let at = offset(expressions[0].span.start);

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::signs::{
-    JDBC, is_literal, is_secret, is_secret_name, is_secret_value, is_webhook, password_in_url,
-    passwords_in_jdbc, url_length,
+    JDBC, is_literal, is_secret, is_secret_anywhere, is_secret_name, is_secret_value, is_webhook,
+    password_in_url, passwords_in_jdbc, url_length,
 };
 use crate::check::lines;
 use crate::filter::Filter;
@@ -83,6 +83,17 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
 /// Whether the filter `url` gives a percent-encoded text back as it is.
 pub(super) fn is_canonical(encoded: &str) -> bool {
     Filter::Url.undo(encoded.as_bytes()).is_some()
+}
+
+/// The value of the `NAME=VALUE` of which kustomize makes a Secret; it takes quotes off.
+pub(super) fn generated(text: &str) -> Option<Piece<'_>> {
+    let (name, value) = text.split_once('=')?;
+    let first = value.chars().next().filter(|&c| is_quote(c) && value.len() > 1);
+    let quote = usize::from(first.is_some_and(|quote| value.ends_with(quote)));
+    let range = name.len() + 1 + quote..text.len() - quote;
+    let value = &text[range.clone()];
+    let is_one = is_literal(value) && is_secret_anywhere(value);
+    is_one.then_some(Piece { range, name: Name::Variable(name), filter: None })
 }
 
 /// The name and the value of `NAME=VALUE`. One with white space in it may as well be a command.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::inside::{self, Name};
+use super::otherwise::{self, Scope};
 use super::{Braces, EntryKind, Find, Spot, signs, unread};
 use crate::Reference;
 use crate::check::lines;
@@ -24,6 +25,8 @@ use crate::secret::Secret;
 pub(super) struct Search<'a> {
     src: &'a [u8],
     format: Format,
+    /// Where names tell no secrets.
+    scope: Scope,
     /// What entries are named after.
     stem: String,
     /// What was found, in the order of the file once all was searched.
@@ -58,6 +61,7 @@ impl<'a> Search<'a> {
         Self {
             src,
             format,
+            scope: Scope::of(name, format),
             stem: stem(name),
             finds: Vec::new(),
             spots: BTreeMap::new(),
@@ -167,7 +171,7 @@ impl<'a> Search<'a> {
                 let at = scalar.span.start;
                 self.label = self.label.take().filter(|label| depth >= label.0 || at < label.1);
             }
-            Role::Encoded | Role::Value => {
+            Role::Encoded | Role::EncodedSecret | Role::Secret | Role::Value => {
                 self.path.retain(|(around, _)| *around <= depth);
                 let named = std::mem::take(&mut self.named)
                     && self.path.last().is_some_and(|(around, _)| *around == depth);
@@ -211,28 +215,36 @@ impl<'a> Search<'a> {
         }
         let key = key.filter(|_| is_named);
         let is_login = self.is_docker_login(named);
-        if signs::is_plain(bytes) && !is_login && !key.is_some_and(signs::is_secret_name) {
+        let may_tell = is_login || scalar.is_in_secret() || key.is_some_and(signs::is_secret_name);
+        if signs::is_plain(bytes) && !may_tell {
+            return;
+        }
+        // `null` and truth values, where they are written without quotes.
+        let written = &self.src[scalar.span.clone()];
+        let is_word = |word: &&str| written.eq_ignore_ascii_case(word.as_bytes());
+        let has_words =
+            matches!(self.format, Format::Json | Format::Jsonc | Format::Toml | Format::Yaml);
+        if has_words && ["null", "~", "true", "false"].iter().any(is_word) {
             return;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            // What is no text can only be told by its name.
-            return if key.is_some_and(signs::is_secret_name) {
+            // What is no text can only be told by its name or place.
+            return if scalar.is_in_secret() || key.is_some_and(signs::is_secret_name) {
                 self.whole(scalar, bytes)
             };
         };
-        // `null` and truth values, where they are written without quotes.
-        let bare = scalar.span.len() == text.len()
-            && matches!(self.format, Format::Json | Format::Jsonc | Format::Toml | Format::Yaml)
-            && ["null", "~", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
         match indirect(text) {
+            _ if self.is_sealed(text, named) => return self.encrypted += 1,
             Some(Indirect::Encrypted(_)) => self.encrypted += 1,
             Some(Indirect::Reference) => self.references += 1,
             _ => {}
         }
-        if bare || signs::is_placeholder(text) {
+        if signs::is_placeholder(text) {
             return;
         }
-        let is_secret = key.is_some_and(|key| signs::is_secret(key, text));
+        let key = key.filter(|key| self.tells(key, text));
+        let is_secret = key.is_some_and(|key| signs::is_secret(key, text))
+            || (scalar.is_in_secret() && is_secret_there(scalar, text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
         if is_secret || is_odd_url || signs::is_secret_value(text) {
@@ -241,7 +253,9 @@ impl<'a> Search<'a> {
         if is_login {
             return self.docker_login(scalar, text);
         }
-        for piece in inside::pieces(text, !named) {
+        let generated = Some(text).filter(|_| self.is_generator(named)).and_then(inside::generated);
+        let pieces = generated.map_or_else(|| inside::pieces(text, !named), |piece| vec![piece]);
+        for piece in pieces {
             if piece.range == (0..text.len()) {
                 return self.whole(scalar, bytes);
             }
@@ -270,7 +284,7 @@ impl<'a> Search<'a> {
                 braces: self.braces(scalar),
                 range: piece.range,
                 verbatim: match &scalar.text {
-                    Text::Verbatim(range) if !is_encoded(scalar) => Some(range.start),
+                    Text::Verbatim(range) if !scalar.is_encoded() => Some(range.start),
                     _ => None,
                 },
                 ..What::whole_of(scalar, bytes)
@@ -291,6 +305,7 @@ impl<'a> Search<'a> {
         self.is_open = self.format == Format::Ini && by_name && scalar.span.is_empty();
         let mut place = self.place();
         let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name || is_more);
+        let key = key.filter(|key| self.tells(key, &raw));
         if let Some(name) = unread::assignment(self.format, &raw, has_key) {
             match self.path.is_empty() {
                 true => place.clear(),
@@ -298,7 +313,9 @@ impl<'a> Search<'a> {
             }
             place.push_str(&without_secrets(name));
             self.opaque.push((scalar.span.clone(), place));
-        } else if unread::is_secret(&raw, key, !has_key) {
+        } else if unread::is_secret(&raw, key, !has_key)
+            || (scalar.is_in_secret() && signs::is_secret_anywhere(raw.trim_matches(['"', '\''])))
+        {
             self.opaque.push((scalar.span.clone(), place));
         }
     }
@@ -306,7 +323,7 @@ impl<'a> Search<'a> {
     /// The braces that can stand in a scalar. In YAML, a plain one between brackets is followed by what
     /// no other is.
     fn braces(&self, scalar: &Scalar) -> Braces {
-        let is_plain = !is_encoded(scalar)
+        let is_plain = !scalar.is_encoded()
             && matches!(&scalar.text, Text::Verbatim(range) if *range == scalar.span);
         let after = self.src[scalar.span.end..].trim_ascii_start().first();
         let in_brackets = matches!(after, Some(b',' | b']' | b'}'));
@@ -327,7 +344,7 @@ impl<'a> Search<'a> {
         };
         let place = self.place();
         let is_block = self.format == Format::Yaml
-            && !is_encoded(scalar)
+            && !scalar.is_encoded()
             && matches!(self.src.get(scalar.span.start), Some(b'|' | b'>'));
         let mut what = What { place, ..What::whole_of(scalar, text) };
         // The line end that a block has is not a part of the value.
@@ -339,10 +356,43 @@ impl<'a> Search<'a> {
         self.add(what, &entry, EntryKind::Secret, &field, false);
     }
 
+    /// Whether a name can tell a secret where the search is.
+    fn tells(&self, key: &str, text: &str) -> bool {
+        match self.scope {
+            Scope::All => !(key == "secretKey" && self.is_of_external_secret(text)),
+            Scope::Package => !(self.path.len() == 2 && self.path[0].1 == "scripts"),
+            Scope::Translation => !otherwise::is_text(text),
+        }
+    }
+
+    /// Whether an ExternalSecret or PushSecret of Kubernetes calls the key in a Secret so.
+    fn is_of_external_secret(&self, text: &str) -> bool {
+        let is_key = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        text.bytes().all(is_key)
+            && self.path.first().is_some_and(|(_, name)| name == "spec")
+            && self.path.iter().any(|(_, name)| name == "data")
+            && memchr::memmem::find(self.src, b"external-secrets.io/").is_some()
+    }
+
+    /// The names around a value, from within.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.path.iter().rev().map(|(_, name)| &**name)
+    }
+
     /// Whether the value is the `auth` of a registry in Docker's `config.json`.
     fn is_docker_login(&self, named: bool) -> bool {
-        let mut names = self.path.iter().rev().map(|(_, name)| &**name);
+        let mut names = self.names();
         named && names.next() == Some("auth") && names.nth(1) == Some("auths")
+    }
+
+    /// Whether the value is one that kubeseal has encrypted, in a SealedSecret.
+    fn is_sealed(&self, text: &str, named: bool) -> bool {
+        named && self.names().nth(1) == Some("encryptedData") && otherwise::is_sealed(text)
+    }
+
+    /// Whether kustomize makes a value of a Secret of the text.
+    fn is_generator(&self, named: bool) -> bool {
+        !named && self.names().take(2).eq(["literals", "secretGenerator"])
     }
 
     /// `USER:PASSWORD` in base64.
@@ -475,8 +525,8 @@ impl<'a> Search<'a> {
             }
             return;
         }
-        let What { place, span, text, encoded, verbatim, range, value, client, filter, braces } =
-            what;
+        let What { place, span, text, encoded, in_secret, verbatim, range, value, .. } = what;
+        let What { client, filter, braces, .. } = what;
         let text = || Spot { text: Zeroizing::new(text.to_vec()), verbatim, encoded };
         self.spots.entry(span.start).or_insert_with(text);
         self.finds.push(Find {
@@ -489,6 +539,7 @@ impl<'a> Search<'a> {
             public,
             value: Secret::copied_from(value),
             client,
+            in_secret,
             span,
             range,
             filter,
@@ -497,9 +548,10 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether its reader takes it out of base64.
-fn is_encoded(scalar: &Scalar) -> bool {
-    scalar.role == Role::Encoded
+/// Whether a value is a secret where every value is one. Outside of base64 another tool may replace parts
+/// of it, and then its parts are looked at.
+fn is_secret_there(scalar: &Scalar, text: &str) -> bool {
+    (scalar.is_encoded() || signs::is_literal(text)) && signs::is_secret_anywhere(text)
 }
 
 /// Settings of units that say where a credential lies, or whether there is one.
@@ -515,6 +567,7 @@ struct What<'t> {
     span: Range<usize>,
     text: &'t [u8],
     encoded: bool,
+    in_secret: bool,
     verbatim: Option<usize>,
     range: Range<usize>,
     value: &'t [u8],
@@ -526,7 +579,8 @@ struct What<'t> {
 impl<'t> What<'t> {
     /// All that a scalar decodes to.
     fn whole_of(scalar: &Scalar, text: &'t [u8]) -> Self {
-        Self { encoded: is_encoded(scalar), ..Self::whole(scalar.span.clone(), text) }
+        let (encoded, in_secret) = (scalar.is_encoded(), scalar.is_in_secret());
+        Self { encoded, in_secret, ..Self::whole(scalar.span.clone(), text) }
     }
 
     /// The whole scalar at `span`, which decodes to `text`.
@@ -536,6 +590,7 @@ impl<'t> What<'t> {
             span,
             text,
             encoded: false,
+            in_secret: false,
             verbatim: None,
             range: 0..text.len(),
             value: text,

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::otherwise::{is_named_otherwise, is_no_secret, is_public};
 use crate::indirect::indirect;
 
 /// Whether a value is a secret by its name: some names are those of other things too, which the form of
@@ -13,72 +14,11 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
     is_secret_name(name) && !is_named_otherwise(name, value.trim())
 }
 
-/// Whether a value under the name of a secret is something else: the path of a file with the secret in it,
-/// a switch, an amount, the name of an object of Kubernetes, or what the key to a secret is called.
-fn is_named_otherwise(name: &str, value: &str) -> bool {
-    if is_path(value)
-        || is_version(value)
-        || SWITCHES.iter().any(|word| value.eq_ignore_ascii_case(word))
-    {
-        return true;
-    }
-    let words = words(name);
-    let Some((last, before)) = words.split_last() else { return false };
-    let follows = |list: &[&str]| before.last().is_some_and(|word| list.contains(&word.as_str()));
-    match last.as_str() {
-        _ if before.iter().any(|word| CONDITIONS.contains(&word.as_str())) && is_number(value) => {
-            true
-        }
-        "token" if is_number(value) => before.iter().any(|word| AMOUNTS.contains(&word.as_str())),
-        // An annotation such as `nginx.ingress.kubernetes.io/auth-secret` may name a namespace, too.
-        "secret" if follows(OBJECT_WORDS) || name.contains('/') => {
-            value.split('/').all(is_object_name)
-        }
-        "apikey" | "key" | "token" => {
-            let is_words = |b: u8| b.is_ascii_lowercase() || b"-_".contains(&b);
-            value.eq_ignore_ascii_case(last)
-                || (value.bytes().all(is_words) && is_secret_name(value))
-        }
-        _ => false,
-    }
-}
-
-/// Whether a value is the path of a file, in one of the folders in which such files lie, or behind a
-/// variable. A key in base64 may begin with `/`, too.
-fn is_path(value: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/@%+:${}".contains(&b);
-    let behind_variable = || {
-        let rest = value.strip_prefix("%d").or_else(|| {
-            let name = value.strip_prefix('$')?;
-            let name = name.strip_prefix('{').unwrap_or(name);
-            let rest =
-                name.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "._".contains(c));
-            (rest.len() < name.len()).then_some(rest.strip_prefix('}').unwrap_or(rest))
-        });
-        rest.is_some_and(|rest| rest.starts_with('/'))
-    };
-    value.bytes().all(is_plain)
-        && (FOLDERS.iter().any(|folder| value.starts_with(folder)) || behind_variable())
-}
-
-/// Whether a value says which versions of a package will do: `^1.0.0`.
-fn is_version(value: &str) -> bool {
-    let number = value.strip_prefix(['^', '~']).unwrap_or_default();
-    !number.is_empty() && number.split('.').all(is_number)
-}
-
-fn is_number(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Whether a value has the form of an object's name in Kubernetes (RFC 1123), and not that of a key.
-fn is_object_name(value: &str) -> bool {
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-            && (word.len() < 16 || !word.bytes().any(|b| b.is_ascii_digit()))
-    };
-    value.split(['-', '.']).all(is_word)
+/// Whether a value is a secret where each one is, whatever its name, as in a Secret of Kubernetes. What is
+/// none under the name of a secret is none there either, nor are certificates and public keys.
+pub(super) fn is_secret_anywhere(value: &str) -> bool {
+    let value = value.trim();
+    !is_placeholder(value) && !is_no_secret(value) && !is_public(value)
 }
 
 /// Whether a value under this name may be a secret.
@@ -183,11 +123,13 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
     value.bytes().all(|b| b == b'*')
+        || value.bytes().all(|b| b == b'.')
         || value.strip_prefix('$').is_some_and(variable)
         || (value.starts_with("${") && value.ends_with('}'))
         || (value.starts_with("$(") && value.ends_with(')'))
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
+        || (value.starts_with("#{") && value.trim_end_matches('#').ends_with('}'))
         || (value.starts_with('<') && value.ends_with('>'))
         // Maven's and CMake's, with a name between them.
         || (value.len() > 2 && value.starts_with('@') && value.ends_with('@') && is_dotted(value))
@@ -229,9 +171,21 @@ pub(crate) fn password_in_url(value: &str) -> Option<Range<usize>> {
     let (user, _) = authority.rsplit_once('@')?;
     let (name, password) = user.split_once(':')?;
     let start = scheme.len() + "://".len() + name.len() + 1;
-    let is_one = scheme_is_one && is_literal(password) && !value.contains(char::is_whitespace);
+    let is_one = scheme_is_one
+        && is_literal(password)
+        && !value.contains(char::is_whitespace)
+        && !is_example(name, password);
     is_one.then_some(start..start + password.len())
 }
+
+/// Whether the login of a URL only says what stands there: `user:password@`, or `[user[:password]@]host`.
+fn is_example(user: &str, password: &str) -> bool {
+    let is = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    user.contains('[') || (is(&["user", "username"], user) && is(PASSWORD_WORDS, password))
+}
+
+/// What a password is called where none is shown.
+const PASSWORD_WORDS: &[&str] = &["pass", "passwd", "password", "pwd"];
 
 /// What URLs for JDBC begin with.
 pub(crate) const JDBC: &str = "jdbc:";
@@ -265,69 +219,6 @@ const SECRET_WORDS: &[&str] = &[
 
 /// What the last word of a name may end with, too.
 const PASSWORD: &str = "password";
-
-/// Values that are switches or say what is done with a secret, and are none.
-const SWITCHES: &[&str] = &[
-    "false",
-    "include",
-    "nil",
-    "no",
-    "none",
-    "null",
-    "off",
-    "omit",
-    "on",
-    "optional",
-    "read",
-    "required",
-    "same-origin",
-    "true",
-    "write",
-    "yes",
-];
-
-/// What makes a secret something that there may or has to be.
-const CONDITIONS: &[&str] = &["allow", "require", "requires", "use"];
-
-/// What makes the amount of something of a `token`.
-const AMOUNTS: &[&str] = &["count", "limit", "max", "maximum", "min", "minimum", "number", "per"];
-
-/// What makes a `secret` the name of an object in which one is kept; a client, an application or a token
-/// has a secret itself.
-const OBJECT_WORDS: &[&str] = &[
-    "ca",
-    "cert",
-    "certificate",
-    "credentials",
-    "existing",
-    "image",
-    "password",
-    "pull",
-    "ssl",
-    "tls",
-];
-
-/// How the paths of files with secrets in them begin.
-const FOLDERS: &[&str] = &[
-    "../",
-    "./",
-    "/dev/",
-    "/etc/",
-    "/home/",
-    "/mnt/",
-    "/opt/",
-    "/proc/",
-    "/root/",
-    "/run/",
-    "/secrets/",
-    "/srv/",
-    "/tmp/",
-    "/usr/",
-    "/var/",
-    "/vault/",
-    "file:/",
-    "~/",
-];
 
 /// What makes a `key` a secret; there are too many others, such as primary and public ones.
 const KEY_WORDS: &[&str] = &[
@@ -415,7 +306,7 @@ const ENDS_SECRET: [bool; 256] = {
 };
 
 /// The words of `DB_PASSWORD`, `dbPassword`, `db.password`, in lower case.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut was_lower = false;
@@ -507,54 +398,6 @@ mod tests {
     }
 
     #[test]
-    fn values_that_names_of_secrets_have_and_are_none() {
-        for (name, value) in [
-            ("existingSecret", "my-secret"),
-            ("imagePullSecret", "regcred"),
-            ("tlsSecret", "www.example.com-tls"),
-            ("passwordSecret", "db2"),
-            ("maxToken", "4096"),
-            ("auth_key", "key"),
-            ("secretKey", "db-password"),
-            ("db_password", "/run/secrets/db_password"),
-            ("ssl_key_password", "file:/etc/pw"),
-            ("api_key", "${CREDENTIALS_DIRECTORY}/api"),
-            ("api_key", "$D/api"),
-            ("api_key", "%d/api"),
-            ("auth_token", "none"),
-            ("use_password", "True"),
-            ("MYSQL_ALLOW_EMPTY_PASSWORD", "1"),
-            ("id-token", "write"),
-            ("credentials", "include"),
-            ("require_password", "required"),
-            ("password", "^1.0.0"),
-            ("nginx.ingress.kubernetes.io/auth-secret", "basic-auth"),
-            ("nginx.ingress.kubernetes.io/auth-tls-secret", "web/ca"),
-            ("privateKey", "${user.home}/.ssh/id_rsa"),
-        ] {
-            assert!(is_secret_name(name) && !is_secret(name, value), "{name} {value}");
-        }
-        for (name, value) in [
-            ("existingSecret", "Hunter2"),
-            ("auth-secret", "basic-auth"),
-            ("password", "^hunter2"),
-            ("token", "1"),
-            ("existingSecret", "0123456789abcdef0"),
-            ("clientSecret", "my-secret"),
-            ("token_secret", "abc"),
-            ("accessToken", "4096"),
-            ("password", "password"),
-            ("secretKey", "/wJalrXUtnFEMI/K7MDENG/bPxRfiCY"),
-            ("password", "/run/secrets and more"),
-            ("password", "$D"),
-            ("db_password", "4096"),
-            ("secretKey", "key1"),
-        ] {
-            assert!(is_secret(name, value), "{name} {value}");
-        }
-    }
-
-    #[test]
     fn passwords_of_jdbc_urls() {
         let found = |url: &str| {
             let found =
@@ -600,6 +443,10 @@ mod tests {
             "postgres://u:$PW@h",
             "postgres://u:a${PW}@h",
             "postgres://u:@h",
+            "postgres://user:password@h/d",
+            "http://Username:PASS@h",
+            "news://][username[:password]@]server",
+            "http://[user:passwd@]h",
             "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
             "https://hooks.slack.com/services/${T}/${B}/${KEY}",
             "https://hooks.slack.com/",
@@ -634,10 +481,15 @@ mod tests {
         for text in ["npm_registry_token", "pypi-password", "client-secret", "bulla://a@b/c"] {
             assert!(!looks_secret(text), "{text}");
         }
-        for value in ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>"] {
+        for value in
+            ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>", "...", "#{x}#"]
+        {
             assert!(is_placeholder(value), "{value}");
         }
-        for value in ["hunter2", "$2y$10$x", "$"] {
+        for url in ["postgres://user:hunter2@h", "postgres://root:password@h"] {
+            assert!(password_in_url(url).is_some(), "{url}");
+        }
+        for value in ["hunter2", "$2y$10$x", "$", "#", "a."] {
             assert!(!is_placeholder(value), "{value}");
         }
     }

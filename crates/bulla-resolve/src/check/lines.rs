@@ -77,7 +77,7 @@ const PROSE_AND_PROGRAMS: &[&str] = &[
     "adoc", "bash", "c", "cc", "cjs", "cpp", "cs", "css", "diff", "go", "h", "hpp", "htm", "html",
     "java", "js", "jsx", "kt", "lock", "log", "lua", "map", "markdown", "md", "mjs", "patch",
     "perl", "pl", "pm", "po", "pot", "proto", "py", "pyi", "r", "rb", "rs", "rst", "scala", "sql",
-    "svg", "swift", "tex", "ts", "tsx",
+    "svelte", "svg", "swift", "tex", "ts", "tsx", "vue",
 ];
 
 /// A line that gives a name a value.

@@ -50,7 +50,8 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
                 // The whole key is one secret, whatever else its letters look like.
                 let near = &src[at..src.len().min(at + LONGEST_HEADER)];
                 let line = length(near.iter(), |b| b != b'\n');
-                if memmem::find(&near[..line], b"PRIVATE KEY-----").is_none() {
+                let Some(label) = memmem::find(&near[..line], LABEL) else { continue };
+                if is_label(&src[at + label + LABEL.len()..]) {
                     continue;
                 }
                 if key_end <= at {
@@ -162,6 +163,8 @@ const PRIVATE_KEY: usize = 1;
 const URL: usize = 2;
 const ENTRA: usize = 3;
 
+/// How the label of a private key ends.
+const LABEL: &[u8] = b"PRIVATE KEY-----";
 /// More than any label of a private key makes of the line before it, in bytes.
 const LONGEST_HEADER: usize = 256;
 /// Longer than any secret of Entra, in bytes.
@@ -172,6 +175,17 @@ static NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let names = ["auth", "credential", "key", "pass", "pwd", "secret", "token"];
     searcher(names.into_iter().map(str::as_bytes))
 });
+
+/// Whether nothing of a key stands behind the label of one: it ends a text in quotes, as in a program that
+/// looks for keys, and not even in the next lines a key follows.
+fn is_label(behind: &[u8]) -> bool {
+    let in_key = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
+    let near = &behind[..behind.len().min(LONGEST_HEADER)];
+    matches!(near.first(), Some(b'"' | b'\'' | b'`'))
+        && !near
+            .chunk_by(|a, b| in_key(a) == in_key(b))
+            .any(|run| run.len() > 20 && in_key(&run[0]))
+}
 
 /// Whether a reference begins at `at`, or has begun before and goes on there.
 fn in_reference(src: &[u8], at: usize) -> bool {
@@ -283,6 +297,10 @@ mod tests {
             ("see abc8Q~abcdefghijklmnopqrstuvwxyz0123.-_~", vec![4]),
             ("-----BEGIN RSA PRIVATE KEY-----\nghp_abcdefgh12\n-----END", vec![0]),
             ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0x.c2lnbmF0dXJlLXg y", vec![2]),
+            (
+                "k = '-----BEGIN PRIVATE KEY-----' +\n    'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC'",
+                vec![5],
+            ),
             ("a postgres://u:p@h/d and ya29.abcdefgh1", vec![2, 25]),
             (
                 "# <https://hooks.slack.com/services/T0AB1CD2E/B0AB1CD2E/abCdefGhijkLmnopqRst>",
@@ -323,6 +341,8 @@ mod tests {
             "jdbc:mysql://h/d?password={{bulla://e/p|url}}",
             "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----",
             "eyJhbGciOiJIUzI1NiJ9",
+            "if key.startswith(\"-----BEGIN PRIVATE KEY-----\"):",
+            "# [[s]news://][username[:password]@]server[:port]",
             "how is Q~ used",
             "bulla://a@b/c {{ bulla://d/e }}",
         ] {

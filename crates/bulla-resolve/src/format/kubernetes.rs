@@ -1,4 +1,5 @@
-//! The `data` of Kubernetes Secrets and the `binaryData` of ConfigMaps, which are read through base64.
+//! The Secrets of Kubernetes, in which every value is one, and the `binaryData` of ConfigMaps, which is read
+//! through base64 as the `data` of a Secret is.
 //!
 //! A Secret is an object of kind `Secret` and version `v1`, wherever in a YAML or JSON file it stands:
 //! as a document, in a list, or inside of another object that carries it along. What stands in a
@@ -20,7 +21,7 @@ pub(super) enum Node {
     Scalar(Scalar),
 }
 
-/// Hands the scalars that `walk` finds to `found`; those in the data of a Secret as encoded.
+/// Hands the scalars that `walk` finds to `found`; those in the data of a Secret as what they are.
 ///
 /// What an object is may be told behind its data, so where there may be a Secret, this walks twice.
 pub(super) fn scan(
@@ -31,21 +32,23 @@ pub(super) fn scan(
     let mut secrets = Secrets::default();
     if may_hold_secret(src) {
         walk(&mut |node| secrets.observe(src, &node))?;
-        secrets.encoded.sort_unstable();
+        secrets.told.sort_unstable_by_key(|(number, _)| *number);
     }
-    let mut encoded = secrets.encoded.into_iter().peekable();
+    let mut told = secrets.told.into_iter().peekable();
     let mut number = 0;
     walk(&mut |node| {
         let Node::Scalar(mut scalar) = node else { return };
-        if encoded.next_if_eq(&number).is_some() {
-            scalar.role = Role::Encoded;
+        if let Some((_, role)) = told.next_if(|(next, _)| *next == number) {
+            // An alias may make data of it elsewhere.
+            let is_both = scalar.role == Role::Encoded && role == Role::Secret;
+            scalar.role = if is_both { Role::EncodedSecret } else { role };
         }
         number += 1;
         found(scalar);
     })
 }
 
-/// Whether it is worth while to look for data in base64 in a file.
+/// Whether it is worth while to look for Secrets, or data in base64, in a file.
 pub(super) fn may_hold_secret(src: &[u8]) -> bool {
     memmem::find(src, b"apiVersion").is_some()
         && [&b"Secret"[..], b"binaryData"].iter().any(|sign| memmem::find(src, sign).is_some())
@@ -65,8 +68,8 @@ pub(super) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 struct Secrets {
     open: Vec<Object>,
     scalars: usize,
-    /// The numbers of the scalars in their data.
-    encoded: Vec<usize>,
+    /// The numbers of the scalars in their data, and what these are.
+    told: Vec<(usize, Role)>,
 }
 
 #[derive(Default)]
@@ -77,14 +80,10 @@ struct Object {
     is_v1: bool,
     /// What it is to the object around it.
     is: Name,
-    /// The numbers of the scalars in its `data`, or in itself if it is that.
-    data: Vec<usize>,
-    /// The same of its `binaryData`.
-    binary: Vec<usize>,
-    /// The numbers of the scalars in the `data` of its items that say no kind.
-    unsaid: Vec<usize>,
-    /// The same of their `binaryData`.
-    unsaid_binary: Vec<usize>,
+    /// The numbers of the scalars in its data, or in itself if it is that, with the name of the data.
+    data: Vec<(usize, Name)>,
+    /// The same of its items that say no kind.
+    unsaid: Vec<(usize, Name)>,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -101,12 +100,34 @@ enum Kind {
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum Name {
     ApiVersion,
+    /// The annotation in which `kubectl apply` keeps the whole object.
+    Applied,
     BinaryData,
     Data,
     Items,
     Kind,
     #[default]
     Other,
+    StringData,
+}
+
+impl Name {
+    fn of(key: &[u8]) -> Self {
+        match key {
+            b"apiVersion" => Self::ApiVersion,
+            b"binaryData" => Self::BinaryData,
+            b"data" => Self::Data,
+            b"items" => Self::Items,
+            b"kind" => Self::Kind,
+            b"kubectl.kubernetes.io/last-applied-configuration" => Self::Applied,
+            b"stringData" => Self::StringData,
+            _ => Self::Other,
+        }
+    }
+
+    fn is_data(self) -> bool {
+        matches!(self, Self::BinaryData | Self::Data | Self::StringData)
+    }
 }
 
 impl Secrets {
@@ -123,18 +144,12 @@ impl Secrets {
                 let Some(object) = self.open.last_mut() else { return };
                 let text = scalar.text.bytes(src);
                 if scalar.role == Role::Key {
-                    object.name = match text {
-                        b"apiVersion" => Name::ApiVersion,
-                        b"binaryData" => Name::BinaryData,
-                        b"data" => Name::Data,
-                        b"items" => Name::Items,
-                        b"kind" => Name::Kind,
-                        _ => Name::Other,
-                    };
+                    object.name = Name::of(text);
                     return;
                 }
                 match std::mem::take(&mut object.name) {
                     Name::ApiVersion => object.is_v1 = text == b"v1",
+                    Name::Applied => object.data.push((number, Name::Applied)),
                     Name::Kind => {
                         object.kind = match text {
                             b"ConfigMap" => Kind::ConfigMap,
@@ -146,10 +161,8 @@ impl Secrets {
                     }
                     _ => {}
                 }
-                match object.is {
-                    Name::BinaryData => object.binary.push(number),
-                    Name::Data => object.data.push(number),
-                    _ => {}
+                if object.is.is_data() {
+                    object.data.push((number, object.is));
                 }
             }
         }
@@ -159,28 +172,34 @@ impl Secrets {
         let Some(mut object) = self.open.pop() else { return };
         if let Some(around) = self.open.last_mut() {
             match object.is {
-                Name::BinaryData => return around.binary.append(&mut object.binary),
-                Name::Data => return around.data.append(&mut object.data),
-                Name::Items => {
-                    around.unsaid.append(&mut object.unsaid);
-                    return around.unsaid_binary.append(&mut object.unsaid_binary);
+                is if is.is_data() => return around.data.append(&mut object.data),
+                Name::Items => return around.unsaid.append(&mut object.unsaid),
+                _ if object.kind != Kind::Unsaid => {}
+                _ if around.is == Name::Items => return around.unsaid.append(&mut object.data),
+                // The annotation belongs to an object further out.
+                _ => {
+                    let applied = object.data.into_iter().filter(|(_, is)| *is == Name::Applied);
+                    return around.data.extend(applied);
                 }
-                _ if around.is == Name::Items && object.kind == Kind::Unsaid => {
-                    around.unsaid.append(&mut object.data);
-                    return around.unsaid_binary.append(&mut object.binary);
-                }
-                _ => {}
             }
         }
-        let encoded = match object.kind {
-            Kind::ConfigMap => &mut object.binary,
-            Kind::ConfigMapList => &mut object.unsaid_binary,
-            Kind::Secret => &mut object.data,
-            Kind::SecretList => &mut object.unsaid,
+        if !object.is_v1 {
+            return;
+        }
+        let data = match object.kind {
+            Kind::ConfigMap | Kind::Secret => object.data,
+            Kind::ConfigMapList | Kind::SecretList => object.unsaid,
             Kind::Other | Kind::Unsaid => return,
         };
-        if object.is_v1 {
-            self.encoded.append(encoded);
-        }
+        let is_secret = matches!(object.kind, Kind::Secret | Kind::SecretList);
+        self.told.extend(data.into_iter().filter_map(|(number, is)| {
+            let role = match is {
+                Name::Data if is_secret => Role::EncodedSecret,
+                Name::Applied | Name::StringData if is_secret => Role::Secret,
+                Name::BinaryData if !is_secret => Role::Encoded,
+                _ => return None,
+            };
+            Some((number, role))
+        }));
     }
 }

@@ -263,7 +263,7 @@ proptest! {
                 2 => format!("|\n    {text}"),
                 _ => format!("\"{text}\""),
             };
-            file += &format!("  k{number}-secret: {text}\n");
+            file += &format!("  k{number}: {text}\n");
         }
         assert_comes_back("app.yaml", None, (file + "kind: Secret\n").as_bytes());
     }

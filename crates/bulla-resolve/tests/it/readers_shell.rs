@@ -309,8 +309,11 @@ for (const name of fs.readdirSync(folder).filter(name => name.endsWith('.env')))
 ";
 const PYTHON: &str = r"
 import glob, sys
+from importlib.metadata import version
 try: import dotenv
 except ImportError: sys.exit(77)
+# Before that, a byte order mark was a part of the first name.
+if [int(part) for part in version('python-dotenv').split('.')] < [1, 2, 4]: sys.exit(77)
 for path in glob.glob(sys.argv[1] + '/*.env'):
     values = dotenv.dotenv_values(path)
     if values.get('end') == '1' and values.get('a') is not None:

@@ -6,8 +6,10 @@ use crate::diagnose::RENDER_THE_CHART;
 
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
-    if let Some(About::Chart) = problem.about.as_deref() {
-        return RENDER_THE_CHART.to_owned();
+    match problem.about.as_deref() {
+        Some(About::Chart) => return RENDER_THE_CHART.to_owned(),
+        Some(About::InSecret) => return IN_SECRET.to_owned(),
+        _ => {}
     }
     match (problem.rule, problem.nearest.as_slice()) {
         (rule, []) => of_rule(rule).to_owned(),
@@ -18,6 +20,15 @@ pub(super) fn instead(problem: &Problem) -> String {
         (_, near) => format!("is it one of `{}`?", near.join("`, `")),
     }
 }
+
+/// Whether this is the way out of many findings, and so needs to be told once.
+pub(super) fn is_of_many(rule: Rule, instead: &str) -> bool {
+    instead == of_rule(rule) || instead == IN_SECRET
+}
+
+/// The way out of a value in a Secret of Kubernetes.
+const IN_SECRET: &str = "in a Secret of Kubernetes every value counts as a secret: move it into the vault with \
+                         `bulla adopt`, and replace it at its source; what is public belongs into a ConfigMap";
 
 /// The way out of whatever breaks a rule.
 pub(super) fn of_rule(rule: Rule) -> &'static str {

@@ -21,30 +21,29 @@ pub(super) fn write(form: Form, width: Option<usize>, all: &Findings) -> String 
     }
 }
 
-/// A line for each finding, and behind all of them, once for each rule, what to write instead.
+/// A line for each finding, and behind all of them, once for all that it helps, what to write instead.
 fn text(all: &Findings, width: Option<usize>) -> String {
     let mut out = String::new();
-    let mut rules = Vec::new();
+    let mut advice = Vec::new();
     for Finding { rule, level, place, what, instead } in &all.findings {
         let place = place.as_ref().map_or_else(String::new, |(file, line, column)| {
             format!("{}:{line}:{column}: ", one_line(file))
         });
         let told = format!("{place}{}: {} [{}]", level.name(), one_line(what), rule.name());
         out += &wrapped(&told, width);
-        if instead != advice::of_rule(*rule) {
+        if !advice::is_of_many(*rule, instead) {
             for line in instead.lines() {
                 out += &format!("    {}\n", escaped(line));
             }
-        } else if !instead.is_empty() && !rules.contains(rule) {
-            rules.push(*rule);
+        } else if !instead.is_empty() && !advice.contains(&(*rule, instead)) {
+            advice.push((*rule, instead));
         }
     }
-    if !rules.is_empty() {
+    if !advice.is_empty() {
         out.push('\n');
     }
-    for rule in rules {
-        let advice = format!("[{}] {}", rule.name(), advice::of_rule(rule));
-        out += &wrapped(&advice, width);
+    for (rule, instead) in advice {
+        out += &wrapped(&format!("[{}] {instead}", rule.name()), width);
     }
     out
 }
