@@ -5,12 +5,17 @@
 #[allow(unused_imports, reason = "a benchmark has no tests")]
 #[path = "../src/cmd/run/escapes.rs"]
 mod escapes;
+#[allow(dead_code, unused_imports, reason = "a benchmark has no tests")]
+#[path = "../src/cmd/run/folds.rs"]
+mod folds;
 #[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/forms.rs"]
 mod forms;
 #[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/masker.rs"]
 mod masker;
+#[path = "../src/cmd/run/numbers.rs"]
+mod numbers;
 
 use divan::Bencher;
 use divan::counter::BytesCount;

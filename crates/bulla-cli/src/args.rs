@@ -72,11 +72,14 @@ Exit codes:
   4  an entry, field or file is missing     9    findings
                                             130  Ctrl-C";
 
+/// Behind the options of a command, and before `--help`.
+const LAST: usize = 900;
+
 /// Options that every command takes.
 #[derive(Clone, Default, clap::Args)]
 pub(crate) struct Global {
     /// The vault to use [default: bulla/vault.bulla in the XDG data folder]
-    #[arg(long, global = true, value_name = "PATH", env = env::VAULT, hide_env_values = true)]
+    #[arg(long, global = true, value_name = "PATH", env = env::VAULT, hide_env_values = true, help_heading = "Opening the vault", display_order = 0)]
     pub(crate) vault: Option<PathBuf>,
 
     /// Identity file to open the vault with; `-` reads it from standard input
@@ -104,11 +107,11 @@ pub(crate) struct Global {
     pub(crate) allow_network_fs: bool,
 
     /// Print data and errors as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub(crate) json: bool,
 
     /// Print nothing but data, warnings and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = LAST)]
     pub(crate) quiet: bool,
 }
 
@@ -150,7 +153,7 @@ pub(crate) enum Command {
     Check(cmd::check::CheckArgs),
     /// Show what rendering would change, without a value
     Diff(cmd::diff::DiffArgs),
-    /// Compare what was rendered once with the files and the vault of now
+    /// Compare an earlier rendering with the files and the vault as they are now
     Receipt(cmd::receipt::ReceiptArgs),
     /// List what templates ask for; needs no key
     Refs(cmd::refs::RefsArgs),

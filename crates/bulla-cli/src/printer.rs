@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
+use bulla_resolve::without_secrets;
 use bulla_vault::is_invisible;
 use serde_json::json;
 
@@ -73,7 +74,8 @@ impl Printer {
 
     /// Tells something on stderr that the user should look into.
     pub(crate) fn warn(&self, text: impl Display) {
-        let _ = writeln!(io::stderr(), "warning: {}", escaped(&text.to_string()));
+        let text = text.to_string();
+        let _ = writeln!(io::stderr(), "warning: {}", escaped(&without_secrets(&text)));
     }
 
     /// Reports how the run ended.
@@ -85,14 +87,17 @@ impl Printer {
         ExitCode::from(exit.code())
     }
 
-    /// Writes a failure to stderr.
+    /// Writes a failure to stderr. A secret may have been given in the place of a name.
     pub(crate) fn failure(&self, failure: &Failure) {
         let Failure { code, fact, hints, exit, silent } = failure;
         if *silent {
             return;
         }
+        let fact = without_secrets(fact);
+        let hints = hints.iter().map(|hint| without_secrets(hint));
         let mut err = io::stderr().lock();
         if self.json {
+            let hints: Vec<_> = hints.collect();
             let value = json!({"error": {
                 "code": code, "message": fact, "hints": hints, "exit": exit.code(),
             }});
@@ -100,9 +105,9 @@ impl Printer {
             return;
         }
         // A fact is one line; a line feed in it came with a name, and must not look like ours.
-        let _ = writeln!(err, "error: {}", escaped(fact).replace('\n', "\\n"));
+        let _ = writeln!(err, "error: {}", escaped(&fact).replace('\n', "\\n"));
         for hint in hints {
-            let _ = writeln!(err, "hint: {}", escaped(hint));
+            let _ = writeln!(err, "hint: {}", escaped(&hint));
         }
     }
 }

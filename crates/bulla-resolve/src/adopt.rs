@@ -158,6 +158,9 @@ impl Adoption {
         };
         let mut search = Search::new(name, src, format);
         search.run().map_err(|malformed| problem(malformed.into()))?;
+        if format == Format::Text {
+            search.lines(name);
+        }
         let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
@@ -225,7 +228,7 @@ impl Adoption {
         });
         let mut known: Vec<_> = finds.chain(unclear.iter().map(|(span, _)| span.clone())).collect();
         let lines = match self.format {
-            Format::Text => lines::in_file(&self.name, &self.src),
+            Format::Text if self.finds.is_empty() => lines::in_file(&self.name, &self.src),
             _ => Vec::new(),
         };
         known.extend(lines.iter().map(|(_, span)| span.clone()));
@@ -250,8 +253,9 @@ impl Adoption {
         });
         let lines = lines.iter().map(|(name, span)| {
             let name = escaped(name);
-            let what =
-                format!("{name} stays here in clear: nothing says where a value ends in a text");
+            let what = format!(
+                "{name} stays here in clear: a text that holds references is left as it is"
+            );
             (span.start, (Stays::NoValue, what))
         });
         tokens.chain(lines).collect()

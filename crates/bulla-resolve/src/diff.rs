@@ -5,6 +5,8 @@
 //! with this or that version of the values, or only as being something else. Neither is told how
 //! long that is, in bytes or in lines.
 
+mod rows;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -13,8 +15,9 @@ use std::time::{Duration, Instant};
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use subtle::ConstantTimeEq as _;
 
+use self::rows::Rows;
 use crate::Reference;
-use crate::check::{secrets_in_clear, secrets_in_text};
+use crate::check::secrets_in_clear;
 use crate::format::{Format, Output};
 use crate::reference::Pin;
 use crate::render::{Rendering, write};
@@ -124,34 +127,34 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
         }
         out.hidden(starts[line], next_row);
         for added in next_row..row {
-            out.push(Sign::Added, added, None);
+            out.push(Sign::Added, added);
         }
         next_row = row + 1;
         let own = &plan.rows[row];
         if is_new(line, row) {
-            out.push(Sign::Same, row, None);
+            out.push(Sign::Same, row);
             out.done = starts[line] + own.rendered.len();
             continue;
         }
         let there = &old[starts[line]..];
         match earlier.version(&plan, row, there, &mut out.scratch) {
             Some((entry, version, length)) => {
-                out.push(Sign::Removed, row, Some((&entry, version)));
+                out.push_changed(row, &entry, version);
                 out.done = starts[line] + length;
             }
             None => {
                 out.push_unknown(row);
+                out.push(Sign::Added, row);
                 out.done = starts[line] + lines[line].len();
             }
         }
-        out.push(Sign::Added, row, None);
     }
     while next_row < plan.rows.len() && out.goes_on(next_row, old, &keys, &earlier) {
         next_row += 1;
     }
     out.hidden(old.len(), next_row);
     for added in next_row..plan.rows.len() {
-        out.push(Sign::Added, added, None);
+        out.push(Sign::Added, added);
     }
     Diff { rows: out.rows, differs: old != new }
 }
@@ -507,119 +510,4 @@ fn starts_with(there: &[u8], bytes: &[u8]) -> bool {
 
 fn at_version(reference: &Reference, version: u64) -> Option<Reference> {
     Reference::new(reference.entry(), reference.field(), Some(Pin::Version(version))).ok()
-}
-
-/// The rows as they are told.
-struct Rows<'a> {
-    plan: &'a Plan<'a>,
-    rows: Vec<Row>,
-    /// How much of the file that is there has been told.
-    done: usize,
-    scratch: Scratch<'a>,
-}
-
-impl<'a> Rows<'a> {
-    /// Something else stands in the file up to `at`.
-    fn hidden(&mut self, at: usize, row: usize) {
-        if self.done < at {
-            let line =
-                self.plan.rows.get(row).or(self.plan.rows.last()).map_or(1, |line| line.number);
-            self.rows.push(Row { sign: Sign::Removed, line, pieces: vec![Piece::Hidden] });
-            self.done = at;
-        }
-    }
-
-    /// Tells a row of which any line could be the first, if it stands just behind what has been told.
-    fn goes_on(&mut self, row: usize, old: &[u8], keys: &Keys<'_>, earlier: &'a Earlier) -> bool {
-        let line = &self.plan.rows[row];
-        let there = &old[self.done..];
-        if there.is_empty() || !keys.is_vague(line) {
-            return false;
-        }
-        if begins_with(there, &self.plan.new[line.rendered.clone()]) {
-            self.push(Sign::Same, row, None);
-            self.done += line.rendered.len();
-            return true;
-        }
-        let found = earlier.version(self.plan, row, there, &mut self.scratch);
-        let Some((entry, version, length)) = found else { return false };
-        self.push(Sign::Removed, row, Some((&entry, version)));
-        self.push(Sign::Added, row, None);
-        self.done += length;
-        true
-    }
-
-    /// A row of the template, perhaps with another version of an entry.
-    fn push(&mut self, sign: Sign, row: usize, other: Option<(&str, u64)>) {
-        let (plan, line) = (self.plan, &self.plan.rows[row]);
-        let mut pieces = Vec::new();
-        for part in &line.parts {
-            match part {
-                LinePart::Own(range) => self.own(range.clone(), &mut pieces),
-                LinePart::Place(index) => {
-                    for segment in &plan.places[*index].segments {
-                        match segment {
-                            Segment::Source(range) => self.own(range.clone(), &mut pieces),
-                            Segment::Decoded(text) => {
-                                show(text, secrets_in_text(text).into_iter(), &mut pieces);
-                            }
-                            Segment::Value(slot) => {
-                                let reference = plan.reference(slot.wanted, slot.alternative);
-                                let Some(reference) = reference else { continue };
-                                let version = match other {
-                                    Some((entry, version)) if entry == reference.entry() => version,
-                                    _ => plan.versions[reference],
-                                };
-                                pieces.push(Piece::Value { reference: reference.clone(), version });
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        self.rows.push(Row { sign, line: line.number, pieces });
-    }
-
-    /// A row of the template with values that are not known.
-    fn push_unknown(&mut self, row: usize) {
-        let line = &self.plan.rows[row];
-        let mut pieces = Vec::new();
-        if let Some(LinePart::Own(range)) = line.parts.first() {
-            self.own(range.clone(), &mut pieces);
-        }
-        pieces.push(Piece::Hidden);
-        self.rows.push(Row { sign: Sign::Removed, line: line.number, pieces });
-    }
-
-    /// The template's own text, but for secrets in it.
-    fn own(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
-        let clear = &self.plan.clear;
-        let first = clear.partition_point(|span| span.end <= range.start);
-        let inside = clear[first..].iter().take_while(|span| span.start < range.end);
-        let inside = inside.map(|span| {
-            span.start.max(range.start) - range.start..span.end.min(range.end) - range.start
-        });
-        show(&self.plan.template.src[range.clone()], inside, pieces);
-    }
-}
-
-/// A text but for the secrets in it, which are in order.
-fn show(text: &[u8], secrets: impl Iterator<Item = Range<usize>>, pieces: &mut Vec<Piece>) {
-    let mut at = 0;
-    for secret in secrets {
-        if at < secret.start {
-            pieces.push(shown(&text[at..secret.start]));
-        }
-        pieces.push(Piece::Hidden);
-        at = secret.end;
-    }
-    if at < text.len() {
-        pieces.push(shown(&text[at..]));
-    }
-}
-
-fn shown(text: &[u8]) -> Piece {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    Piece::Text(String::from_utf8_lossy(text).into_owned())
 }

@@ -66,7 +66,7 @@ pub use filter::Filter;
 pub use format::Format;
 pub use migrate::{Migration, Moved, Naming, Unmoved};
 pub use pairs::dotenv_pairs;
-pub use problem::{About, Kind, Problem, Rule};
+pub use problem::{About, Kind, Problem, Rule, without_secrets};
 pub use read::{ReadError, read_template};
 pub use reference::{InvalidReference, MAX_ENTRY, MAX_FIELD, Pin, Reference, SCHEME};
 pub use rehearse::{Rehearsal, rehearse};

@@ -295,8 +295,9 @@ pub(crate) fn locate_first(file: &str, src: &[u8], mut pending: Vec<Pending>) ->
     locate(file, src, pending)
 }
 
-/// `text` with a word in the place of what has the shape of a secret.
-pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+/// `text` with a word in the place of what has the shape of a secret, as names and references may have.
+#[must_use]
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
     let secrets = tokens::in_name(text);
     if secrets.is_empty() {
         return Cow::Borrowed(text);

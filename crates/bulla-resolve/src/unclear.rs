@@ -30,14 +30,26 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
     let before = &src[start..span.start];
     let above = &src[start_of(start.saturating_sub(1))..start];
     let is_node = matches!(format, Format::Dotenv | Format::DotenvNode);
-    let is_shell = matches!(format, Format::Dotenv | Format::Shell);
+    let is_special = is_special_to_shells(name_in_front(before));
     let is_anchor = |word: &[u8]| word.starts_with(b"&");
     match format {
         Format::Dotenv if before.trim_ascii_start().starts_with(b"export") => Some(
             "systemd and Docker read no line that begins with `export`: leave that out, or name the \
              dialect shell, dotenv-node or dotenv-python",
         ),
-        _ if is_shell && is_special_to_shells(name_in_front(before)) => Some(
+        Format::Dotenv if line.ends_with(b"\r") => Some(
+            "to some, the carriage return at the end of the line is a part of it: end lines with LF, or \
+             name the dialect",
+        ),
+        // All that follows it is one span.
+        Format::Shell if memmem::find(raw, b"<<").is_some() => Some(
+            "a here-document (`<<`) stands before it, and nothing behind that is read: write the assignment \
+             above it",
+        ),
+        Format::Shell if is_special => Some(
+            "a shell keeps something else than text in a variable of this name: use one of your own",
+        ),
+        Format::Dotenv if is_special => Some(
             "shells keep something else than text in a variable of this name; for other readers of \
              dotenv, name the dialect",
         ),

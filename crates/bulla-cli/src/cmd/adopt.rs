@@ -25,7 +25,7 @@ use crate::{prompt, tty};
 #[derive(clap::Args)]
 pub(crate) struct AdoptArgs {
     /// Configurations with secrets in them
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where to write the one template
     #[arg(long, short, value_name = "FILE", group = "to")]
@@ -36,7 +36,8 @@ pub(crate) struct AdoptArgs {
     /// Write each template over its file
     #[arg(long, group = "to")]
     in_place: bool,
-    /// Only show what would be moved where, and what of it the vault has, if that opens unasked
+    /// Only show what would be moved where, and what of it is in the vault already, if that opens without
+    /// a question
     #[arg(long, group = "to")]
     dry_run: bool,
     /// The format of the files [default: by name and content]

@@ -17,6 +17,7 @@ use crate::printer::counted;
 use crate::templates::{Job, look_at};
 
 #[derive(clap::Args)]
+#[command(mut_arg("check_cmd", |arg| arg.help(CHECK_CMD)))]
 pub(crate) struct CheckArgs {
     /// Templates, or folders of them; `-` is standard input
     #[arg(value_name = "FILE|DIR")]
@@ -29,7 +30,8 @@ pub(crate) struct CheckArgs {
     /// Leave out findings of this rule, such as no-tls
     #[arg(long, value_name = "RULE", value_parser = rule)]
     allow: Vec<Rule>,
-    /// The form of the report
+    /// The form of the report: text for people, lines of JSON, SARIF 2.1.0 for code scanning, GitLab's
+    /// code quality report, or JUnit's XML
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     report: Form,
     #[command(flatten)]
@@ -42,19 +44,18 @@ pub(crate) struct CheckArgs {
     with_vault: bool,
 }
 
+/// What it does here, as nothing is replaced.
+const CHECK_CMD: &str = "Run this command on renderings with dummies in the place of values, and report if it \
+    fails; {} is a copy of each in memory, {dir} the folder of all copies";
+
 /// The form of a report.
 #[derive(Clone, Copy, Default, Eq, PartialEq, clap::ValueEnum)]
 enum Form {
-    /// For people, a line each
     #[default]
     Text,
-    /// Lines of JSON
     Json,
-    /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// GitLab's code quality report
     Gitlab,
-    /// JUnit's XML
     Junit,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{Diff, Piece, Row, Rule, Sign, Source, Template, diff};
+use bulla_resolve::{Diff, Piece, Row, Rule, Sign, Source, Template, diff, without_secrets};
 use serde_json::{Value, json};
 
 use super::Done;
@@ -17,6 +17,8 @@ use crate::templates::{Job, look_at};
 use crate::tokens::Tokens;
 
 #[derive(clap::Args)]
+#[command(mut_arg("output", |arg| arg.help("The file to compare the one rendering with")))]
+#[command(mut_arg("into", |arg| arg.help("Compare each rendering with the file of its name in this folder")))]
 pub(crate) struct DiffArgs {
     /// Templates, or folders of them; `-` is standard input
     #[arg(value_name = "FILE|DIR")]
@@ -161,10 +163,13 @@ fn text(row: &Row) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Hidden => "<not shown>".to_owned(),
         Piece::Text(text) => text.split('\t').map(escaped).collect::<Vec<_>>().join("\t"),
-        Piece::Value { reference, version } => match row.sign {
-            Sign::Same => format!("<{reference}: same>"),
-            _ => format!("<{reference}: v{version}>"),
-        },
+        Piece::Value { reference, version } => {
+            let reference = without_secrets(&reference.to_string()).into_owned();
+            match row.sign {
+                Sign::Same => format!("<{reference}: same>"),
+                _ => format!("<{reference}: v{version}>"),
+            }
+        }
     };
     // Line ends inside of a place are the template's.
     row.pieces.iter().map(piece).collect::<String>().replace('\n', "\\n")
@@ -200,7 +205,7 @@ fn line(pair: &Pair<'_>, diff: &Diff) -> Value {
                 });
             let same = row.sign == Sign::Same || was == Some(*version);
             values.push(json!({
-                "reference": reference.to_string(), "line": row.line, "version": version,
+                "reference": without_secrets(&reference.to_string()), "line": row.line, "version": version,
                 "state": if same { "same" } else { "changed" },
                 "was": if same { Some(*version) } else { was },
             }));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bulla_resolve::{Format, Kind, Origin, Pin, Problem, Reference, Template, Use};
+use bulla_resolve::{
+    Format, Kind, Origin, Pin, Problem, Reference, Template, Use, without_secrets,
+};
 use serde_json::{Value, json};
 
 use super::Done;
@@ -72,7 +74,7 @@ fn print(context: &Context, asked: &[Asked]) -> Result<(), Failure> {
             out += &format!("{}\n", line(reference, places));
             continue;
         }
-        out += &format!("{reference}\n");
+        out += &format!("{}\n", without_secrets(&reference.to_string()));
         for (file, used, alone) in places {
             let file = escaped(file).replace('\n', "\\n");
             out += &format!("    {file}:{}:{}: {}\n", used.line, used.column, how(used, *alone));
@@ -114,9 +116,9 @@ fn line(reference: &Reference, places: &[(&str, &Use, bool)]) -> Value {
         _ => (None, None),
     };
     json!({
-        "reference": reference.to_string(),
-        "entry": reference.entry(),
-        "field": reference.field(),
+        "reference": without_secrets(&reference.to_string()),
+        "entry": without_secrets(reference.entry()),
+        "field": without_secrets(reference.field()),
         "version": version,
         "least-life": life,
         "places": places.iter().map(place).collect::<Vec<_>>(),

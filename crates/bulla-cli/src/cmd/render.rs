@@ -39,7 +39,7 @@ pub(crate) struct RenderArgs {
     templates: Vec<PathBuf>,
     #[command(flatten)]
     targets: Targets,
-    /// Write each template under its name into a new folder beside LINK, and then let the symbolic
+    /// Write each rendering under its name into a new folder beside LINK, and then let the symbolic
     /// link LINK lead to it; the folder that it led to before is removed
     #[arg(long, value_name = "LINK", conflicts_with_all = ["output", "into"])]
     switch: Option<PathBuf>,
@@ -82,8 +82,8 @@ pub(crate) struct Reading {
     /// The format of the templates [default: by name and content]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub(crate) format: Option<Format>,
-    /// Go on in spite of findings of this rule: literal-secret, at which rendering stops in sections of
-    /// Genesys' mail clients; `check` tells of secrets in clear in all other files
+    /// Go on in spite of this rule; the one that can stop a rendering is literal-secret, a secret in
+    /// clear in a section of one of Genesys' mail clients
     #[arg(long, value_name = "RULE", value_parser = options::rule)]
     pub(crate) allow: Vec<Rule>,
 }

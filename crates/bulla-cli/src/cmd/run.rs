@@ -2,10 +2,12 @@
 
 mod child;
 mod escapes;
+mod folds;
 mod forms;
 mod leader;
 mod masker;
 mod memory_file;
+mod numbers;
 mod pipeline;
 mod pump;
 mod screen;
@@ -33,7 +35,8 @@ pub(crate) use self::leader::lead;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("handed over").required(true).multiple(true).args(["env", "file"])))]
 pub(crate) struct RunArgs {
-    /// Template of a `.env` file, whose variables the program gets; of two, the later one counts
+    /// Template of a `.env` file, whose variables the program gets; where two set
+    /// the same one, the later counts
     #[arg(long, value_name = "TEMPLATE")]
     env: Vec<PathBuf>,
     /// Template of a file in memory; {NAME} in the program's arguments becomes its path

@@ -11,6 +11,7 @@ use super::inside::{self, Name};
 use super::otherwise::{self, Scope};
 use super::{Braces, EntryKind, Find, Spot, signs, unread};
 use crate::Reference;
+use crate::check::lines;
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
@@ -86,6 +87,27 @@ impl<'a> Search<'a> {
         }
         self.finish();
         Ok(())
+    }
+
+    /// Takes the secrets of lines out of a plain text that is called `file`, if it holds no reference
+    /// already; all of it is one scalar.
+    pub(super) fn lines(&mut self, file: &str) {
+        let src = self.src;
+        if expression::has_plain(src) {
+            return;
+        }
+        let entry = self.stem.clone();
+        for (name, range) in lines::in_file(file, src) {
+            let what = What {
+                place: name.clone(),
+                value: &src[range.clone()],
+                range,
+                verbatim: Some(0),
+                braces: Braces::Curly,
+                ..What::whole(0..src.len(), src)
+            };
+            self.add(what, &entry, EntryKind::Secret, &segment(&name), false);
+        }
     }
 
     /// Comes to the next scalar of the file.

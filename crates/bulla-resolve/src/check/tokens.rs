@@ -13,11 +13,21 @@ use crate::adopt::signs::{
 use crate::expression::searcher;
 use crate::reference::SCHEME;
 
-/// Strings with the shape of a token, a private key or a URL with a password, but for those in
-/// references.
+/// Strings with the shape of a token, a private key or a URL with a password. A reference is no such URL;
+/// but a token in the place of a name is one.
 ///
 /// However many of them begin in a text, each byte is looked at a few times only.
 pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
+    find_behind(src, |before| before.is_ascii_alphanumeric() || b"_-".contains(&before))
+}
+
+/// The same in a name or in a message with names in it, also in `[pop-client-TOKEN]`.
+pub(crate) fn in_name(name: &str) -> Vec<Range<usize>> {
+    find_behind(name.as_bytes(), |before| before.is_ascii_alphanumeric())
+}
+
+/// Finds them but where a letter stands in front that makes a word of it.
+fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut done = 0;
     // The run of a token's letters that was read last, and where the next key ends.
@@ -32,7 +42,7 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
         }
         let is_secret = |start: usize, end: usize| {
             let text = std::str::from_utf8(&src[start..end]).unwrap_or_default();
-            looks_secret(text) && !is_placeholder(text) && !in_reference(src, start)
+            looks_secret(text) && !is_placeholder(text)
         };
         let number = hit.pattern().as_usize();
         match number.checked_sub(TOKEN_PREFIXES.len()) {
@@ -63,7 +73,7 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
                 let path = |b: u8| b"/?#".contains(&b);
                 let ends = |at: usize| !goes_on(src[host + at]) || path(src[host + at]);
                 let host_end = host + url_length(&src[host..], ends);
-                if is_secret(start, host_end) {
+                if is_secret(start, host_end) && !in_reference(src, start) {
                     let rest = &src[host_end..];
                     done = host_end + url_length(rest, |at| !goes_on(rest[at]));
                     found.push(start..done);
@@ -92,11 +102,10 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
                     done = end;
                 }
             }
-            _ if at > 0
-                && (src[at - 1].is_ascii_alphanumeric() || b"_-".contains(&src[at - 1])) => {}
+            _ if at > 0 && is_word(src[at - 1]) => {}
             Some(_) => {
                 let end = end_of_token(src, at, &mut run);
-                if is_signed_token(&src[at..end]) && !in_reference(src, at) {
+                if is_signed_token(&src[at..end]) {
                     found.push(at..end);
                     done = end;
                 }
@@ -105,21 +114,16 @@ pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
                 // Where this is too short for a token, or made of words, so is what follows in it.
                 done = end_of_token(src, at, &mut run);
                 if is_secret(at, done) {
+                    // In a reference, the field is not a part of it.
+                    let slash =
+                        memchr::memchr(b'/', &src[at..done]).filter(|_| in_reference(src, at));
+                    done = slash.map_or(done, |length| at + length);
                     found.push(at..done);
                 }
             }
         }
     }
     found
-}
-
-/// The same in a name, also behind the `secret-` of a section that an option with a secret in the place of
-/// a name selects.
-pub(crate) fn in_name(name: &str) -> Vec<Range<usize>> {
-    if name.contains("secret-") {
-        return find(name.replace("secret-", "secret ").as_bytes());
-    }
-    find(name.as_bytes())
 }
 
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
@@ -307,6 +311,22 @@ mod tests {
         ] {
             let starts: Vec<_> = find(text.as_bytes()).iter().map(|span| span.start).collect();
             assert_eq!(starts, expected, "{text}");
+        }
+    }
+
+    /// A token in the place of a name was neither found nor hidden.
+    #[test]
+    fn tokens_in_references_and_names_are_found() {
+        let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD";
+        for text in [format!("bulla://{token}/password"), format!("{{{{ bulla://a/{token} }}}}")] {
+            let found = find(text.as_bytes());
+            assert_eq!(found.iter().map(|span| &text[span.clone()]).collect::<Vec<_>>(), [token]);
+            assert_eq!(found, in_name(&text));
+        }
+        for text in [format!("[pop-client-{token}]"), format!("secret-{token}/client-secret")] {
+            assert!(find(text.as_bytes()).is_empty());
+            let found = in_name(&text);
+            assert!(text[found[0].clone()].starts_with(token), "{text}");
         }
     }
 

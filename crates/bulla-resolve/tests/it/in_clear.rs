@@ -64,6 +64,7 @@ const CAUSES: &[(Format, &str, &str)] = &[
         "export PASSWORD='@'\n",
         "name the dialect shell, dotenv-node or dotenv-python",
     ),
+    (Format::Dotenv, "PASSWORD='@'\r\n", "end lines with LF, or name the dialect"),
     (Format::DotenvNode, "PASSWORD=\t'@'\n", "write a space or nothing"),
     (Format::DotenvNode, "export  PASSWORD='@'\n", "a part of the name"),
     (Format::DotenvNode, " # c\nPASSWORD='@'\n", "take the blanks away in the lines above"),
@@ -111,6 +112,20 @@ fn why_a_value_is_left_alone_is_told_of_references_and_of_secrets() {
         }
     }
     assert!(failed.is_empty(), "{failed}");
+}
+
+/// Behind a here-document, the `$` of another line was the reason, and a shell was told of dotenv.
+#[test]
+fn why_a_shell_takes_no_reference_is_told() {
+    for (src, cause) in [
+        ("cat <<EOF\n$x\nEOF\nA={{bulla://a/b}}\n", "write the assignment above it"),
+        ("USERNAME={{bulla://a/b}}\n", "use one of your own"),
+        ("A=$(cat <<EOF\nx\nEOF\n)\nB={{bulla://a/b}}\n", "write the assignment above it"),
+    ] {
+        let template = Template::parse("x", src.into(), Some(Format::Shell));
+        let told: Vec<_> = template.problems().iter().map(|problem| &*problem.what).collect();
+        assert!(told.iter().any(|what| what.ends_with(cause)), "{src}{told:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bulla_resolve::{Answer, Reference, Rule, Source, Use};
+use bulla_resolve::{Answer, Reference, Rule, Source, Use, without_secrets};
 use bulla_vault::Snapshot;
 
 use super::{Finding, Level};
@@ -68,6 +68,7 @@ fn finding(
         [] if used.optional => return Ok(None),
         [] => (Rule::Missing, format!("{} does not exist", used.reference)),
     };
+    let what = without_secrets(&what).into_owned();
     let instead = match near {
         [] => super::advice::of_rule(rule).to_owned(),
         [near] => format!("is it `{near}`?"),

@@ -1,13 +1,10 @@
 //! The forms in which programs print a secret.
 
-use std::fmt::Write as _;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::escapes;
 use super::masker::LEAST;
+use super::numbers::hex;
+use super::{escapes, folds, numbers};
 
 /// The longest text that is looked for in one piece, in bytes.
 const PIECE: usize = 1024;
@@ -66,18 +63,15 @@ pub(crate) fn add_all(value: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
 /// Adds all forms of `piece`; `wrapped`: those with line ends in base64, too.
 fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     forms.push(Zeroizing::new(piece.to_vec()));
-    add_base64(piece, wrapped, forms);
-    forms.push(each(piece, 2, |byte, out| hex(byte, false, out)));
-    forms.push(each(piece, 2, |byte, out| hex(byte, true, out)));
+    numbers::add(piece, wrapped, forms);
     if piece.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
         // Nothing below changes any of these.
         return;
     }
-    // RFC 3986; paths; encodeURIComponent; encodeURI; forms of HTML.
-    for keep in ["-._~", "-._~/", "-._~!'()*", "-._~!'()*;/?:@&=+$,#", "-._*"] {
+    for (keep, space) in PERCENT {
         for capital in [true, false] {
             forms.push(each(piece, 3, |byte, out| match byte {
-                b' ' if keep == "-._*" => out.push(b'+'),
+                b' ' if space == "+" => out.push(b'+'),
                 _ if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => {
                     out.push(byte);
                 }
@@ -95,8 +89,10 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     }));
     for quotes in [
         ("\"", "'"),
+        ("&quot;", "'"),
         ("&quot;", "&apos;"),
         ("&quot;", "&#39;"),
+        ("&quot;", "&#039;"),
         ("&#34;", "&#39;"),
         ("&quot;", "&#x27;"),
     ] {
@@ -107,6 +103,13 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             b'"' => out.extend_from_slice(quotes.0.as_bytes()),
             b'\'' => out.extend_from_slice(quotes.1.as_bytes()),
             _ => out.push(byte),
+        }));
+    }
+    // SQL and CSV.
+    for quote in [b'\'', b'"'] {
+        forms.push(each(piece, 2, |byte, out| {
+            out.extend((byte == quote).then_some(byte));
+            out.push(byte);
         }));
     }
     // Shells: single quotes in two ways, double quotes, `printf %q`; then the literals of most
@@ -133,7 +136,7 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         }
         out.push(byte);
     }));
-    for quotes in ["'", "\"", "'\""] {
+    for quotes in ["", "'", "\"", "'\""] {
         forms.push(each(piece, 2, |byte, out| match byte {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
@@ -147,32 +150,91 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         }));
     }
     add_python(piece, forms);
-    if let Ok(text) = std::str::from_utf8(piece) {
-        escapes::add(text, forms);
-        for (slash, ascii, html) in [
-            (false, false, false),
-            (true, false, false),
-            (false, true, false),
-            (true, true, false),
-            (false, false, true),
-            (false, true, true),
-        ] {
-            let once = json(text, slash, ascii, html);
-            if *once == piece {
+    // What is no UTF-8 is replaced by whoever needs text.
+    let text = String::from_utf8_lossy(piece);
+    let text = Zeroizing::new(text.into_owned());
+    if text.as_bytes() != piece {
+        forms.push(Zeroizing::new(text.as_bytes().to_vec()));
+    }
+    escapes::add(&text, forms);
+    add_json(&text, forms);
+    if wrapped {
+        folds::add(piece, forms);
+    }
+}
+
+/// What is kept as it is in a URL, and how a blank is written: RFC 3986; paths; JavaScript's
+/// `encodeURIComponent` and `encodeURI`; forms as HTML, Python and Go, and PHP write them; queries, paths and
+/// passwords of WHATWG's URLs; paths and passwords of Go's.
+const PERCENT: [(&str, &str); 12] = [
+    ("-._~", "%20"),
+    ("-._~/", "%20"),
+    ("-._~!'()*", "%20"),
+    ("-._~!'()*;/?:@&=+$,#", "%20"),
+    ("-._*", "+"),
+    ("-._~", "+"),
+    ("-._", "+"),
+    ("-._~!$%&()*+,/:;=?@[\\]^`{|}", "%20"),
+    ("-._~!$%&'()*+,/:;=@[\\]|", "%20"),
+    ("-._~!$%&'()*+,", "%20"),
+    ("-._~$&+:=@", "%20"),
+    ("-._~$&+,;=", "%20"),
+];
+
+/// Adds JSON, and JSON as a string of JSON, as in logs of requests.
+fn add_json(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    for &(numbered, ascii, capital, slash) in JSON {
+        for delete in [false, true] {
+            if delete && !text.contains('\u{7f}') {
+                break;
+            }
+            let style = Json { numbered, ascii, capital, slash, delete };
+            let once = style.string(text);
+            if *once == text.as_bytes() {
                 continue;
             }
-            // JSON as a string of JSON, as in logs of requests.
             let inner = std::str::from_utf8(&once).expect("JSON is text");
-            forms.push(json(inner, slash, ascii, html));
-            if ascii || html {
-                forms.push(json(inner, slash, false, false));
+            forms.push(style.string(inner));
+            if ascii || !numbered.is_empty() {
+                forms.push(PLAIN.string(inner));
             } else if !text.is_ascii() {
-                forms.push(json(inner, slash, true, false));
+                forms.push(Json { ascii: true, ..PLAIN }.string(inner));
             }
             forms.push(once);
         }
     }
 }
+
+/// What is written as `\uNNNN` beside control characters, whether all beyond ASCII is, whether in
+/// capitals, and whether `/` is escaped.
+const JSON: &[(&str, bool, bool, bool)] = &[
+    ("", false, false, false),
+    // Python; PHP in two ways.
+    ("", true, false, false),
+    ("", false, false, true),
+    ("", true, false, true),
+    // Go; Gson; .NET; PHP for HTML.
+    ("<>&", false, false, false),
+    ("<>&", true, false, false),
+    ("<>&='", false, false, false),
+    ("\"<>&'+`", true, true, false),
+    ("<>&'\"", false, true, true),
+    ("<>&'\"", true, true, true),
+];
+
+/// How the inside of a JSON string is written.
+#[derive(Clone, Copy)]
+struct Json {
+    numbered: &'static str,
+    ascii: bool,
+    /// Digits of what is in `numbered`, and by .NET's of all.
+    capital: bool,
+    slash: bool,
+    /// Whether U+007F is a control character.
+    delete: bool,
+}
+
+const PLAIN: Json = Json { numbered: "", ascii: false, capital: false, slash: false, delete: true };
 
 /// What Python makes of bytes and of text with `repr` and `ascii`, and of what an encoding does not have
 /// with `backslashreplace`.
@@ -252,106 +314,58 @@ pub(super) fn push(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// The letters of base64 that depend on `piece` alone, with 0, 1 or 2 bytes before it, and anything
-/// or nothing after it.
-fn add_base64(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
-    let mut shifted = Zeroizing::new(vec![0; 2]);
-    shifted.reserve_exact(piece.len());
-    shifted.extend_from_slice(piece);
-    for offset in 0..3 {
-        let bytes = &shifted[2 - offset..];
-        let first = (offset * 8).div_ceil(6);
-        let whole = bytes.len() * 8 / 6;
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            let mut text = Zeroizing::new(vec![0; 4 * bytes.len().div_ceil(3)]);
-            let length = engine.encode_slice(bytes, &mut text).expect("the buffer is long enough");
-            forms.push(Zeroizing::new(text[first..whole.max(first)].to_vec()));
-            forms.push(Zeroizing::new(text[first..length].to_vec()));
-            if wrapped {
-                add_wrapped(&text[..whole], first, forms);
-                if length > whole {
-                    add_wrapped(&text[..length], first, forms);
-                }
-            }
-        }
-    }
-    for engine in [STANDARD, URL_SAFE] {
-        let mut text = Zeroizing::new(vec![0; 4 * piece.len().div_ceil(3)]);
-        engine.encode_slice(piece, &mut text).expect("the buffer is long enough");
-        forms.push(text);
-    }
-}
-
-/// The letters of base64 from `first` on, with the line ends that `openssl` (64 letters), `base64` and
-/// MIME (76 letters) put in, wherever in a line they begin. All groups of four stay together.
-fn add_wrapped(text: &[u8], first: usize, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
-    for width in [64, 76] {
-        for at in (4..=width).step_by(4).take_while(|&at| at < text.len()) {
-            // With one line end, both widths are the same.
-            if width > 64 && at <= 64 && at + 64 >= text.len() {
-                continue;
-            }
-            for line_end in [&b"\n"[..], b"\r\n"] {
-                let most = text.len() + 2 * (text.len() / width + 1);
-                let mut out = Zeroizing::new(Vec::with_capacity(most));
-                out.extend_from_slice(&text[first..at]);
-                for line in text[at..].chunks(width) {
-                    out.extend_from_slice(line_end);
-                    out.extend_from_slice(line);
-                }
-                forms.push(out);
-            }
-        }
-    }
-}
-
 /// Each byte by `form`, which adds at most `most` bytes.
-fn each(piece: &[u8], most: usize, form: impl Fn(u8, &mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+pub(super) fn each(
+    piece: &[u8],
+    most: usize,
+    form: impl Fn(u8, &mut Vec<u8>),
+) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(most * piece.len()));
     piece.iter().for_each(|&byte| form(byte, &mut out));
     out
 }
 
-fn hex(byte: u8, capital: bool, out: &mut Vec<u8>) {
-    let digits = if capital { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-    out.extend([digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
-}
-
-/// The inside of a JSON string. `slash`: `/` escaped, as PHP does; `ascii`: all else escaped, as
-/// Python does; `html`: the characters of tags escaped, as Go does.
-fn json(text: &str, slash: bool, ascii: bool, html: bool) -> Zeroizing<Vec<u8>> {
-    // No character takes more: one byte as `\u0000`, four as two of these.
-    let mut out = Zeroizing::new(String::with_capacity(6 * text.len()));
-    for c in text.chars() {
-        let short = match c {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '\u{8}' => "\\b",
-            '\u{c}' => "\\f",
-            '/' if slash => "\\/",
-            _ => "",
-        };
-        if !short.is_empty() {
-            out.push_str(short);
-        } else if c.is_ascii_control()
-            || (ascii && !c.is_ascii())
-            || (html && matches!(c, '<' | '>' | '&'))
-        {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}").expect("a String takes everything");
+impl Json {
+    fn string(self, text: &str) -> Zeroizing<Vec<u8>> {
+        // No character takes more: one byte as `\u0000`, four as two of these.
+        let mut out = Zeroizing::new(Vec::with_capacity(6 * text.len()));
+        for c in text.chars() {
+            let numbered = self.numbered.contains(c);
+            let short: &[u8] = match c {
+                _ if numbered => b"",
+                '"' => b"\\\"",
+                '\\' => b"\\\\",
+                '\n' => b"\\n",
+                '\r' => b"\\r",
+                '\t' => b"\\t",
+                '\u{8}' => b"\\b",
+                '\u{c}' => b"\\f",
+                '/' if self.slash => b"\\/",
+                _ => b"",
+            };
+            if !short.is_empty() {
+                out.extend_from_slice(short);
+            } else if numbered
+                || (c.is_ascii_control() && (c != '\u{7f}' || self.delete))
+                || (self.ascii && !c.is_ascii())
+            {
+                let capital = self.capital && (numbered || !self.slash);
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.extend_from_slice(b"\\u");
+                    unit.to_be_bytes().iter().for_each(|&byte| hex(byte, capital, &mut out));
+                }
+            } else {
+                push(c, &mut out);
             }
-        } else {
-            out.push(c);
         }
+        out
     }
-    Zeroizing::new(std::mem::take(&mut *out).into_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use proptest::prelude::*;
 
     use super::super::masker::{MASK, Masker, Patterns};
@@ -400,6 +414,27 @@ mod tests {
             "p\"a\\'ss <w>/\\xe4+&$x\\\\",
             "p\"a'ss <w>/\\xe4+&$x\\",
             "p\"a'ss <w>/\\xc3\\xa4+&$x\\",
+            // PHP's htmlspecialchars; SQL, CSV and jq's @tsv.
+            "p&quot;a&#039;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
+            "p\"a''ss <w>/\u{e4}+&$x\\",
+            "p\"\"a'ss <w>/\u{e4}+&$x\\",
+            "p\"a'ss <w>/\u{e4}+&$x\\\\",
+            // JSON of Gson, .NET and PHP for HTML.
+            "p\\\"a\\u0027ss \\u003cw\\u003e/\u{e4}+\\u0026$x\\\\",
+            "p\\u0022a\\u0027ss \\u003Cw\\u003E/\\u00E4\\u002B\\u0026$x\\\\",
+            "p\\u0022a\\u0027ss \\u003Cw\\u003E\\/\\u00e4+\\u0026$x\\\\",
+            // The path and the query of a URL in browsers; forms of PHP; paths and passwords of Go.
+            "p%22a'ss%20%3Cw%3E/%C3%A4+&$x\\",
+            "p%22a%27ss%20%3Cw%3E/%C3%A4+&$x\\",
+            "p%22a%27ss+%3Cw%3E%2F%C3%A4%2B%26%24x%5C",
+            "p%22a%27ss%20%3Cw%3E%2F%C3%A4+&$x%5C",
+            // Bytes: Python's `hex(' ')`, fingerprints, Go's `%v`, Rust's and Python's lists, Java's, JSON.
+            "70 22 61 27 73 73 20 3c 77 3e 2f c3 a4 2b 26 24 78 5c",
+            "70:22:61:27:73:73:20:3C:77:3E:2F:C3:A4:2B:26:24:78:5C",
+            "112 34 97 39 115 115 32 60 119 62 47 195 164 43 38 36 120 92",
+            "112, 34, 97, 39, 115, 115, 32, 60, 119, 62, 47, 195, 164, 43, 38, 36, 120, 92",
+            "112, 34, 97, 39, 115, 115, 32, 60, 119, 62, 47, -61, -92, 43, 38, 36, 120, 92",
+            "112,34,97,39,115,115,32,60,119,62,47,195,164,43,38,36,120,92",
             // JSON in JSON: of one program, of two, and of Go in that of Go or of others.
             "p\\\\\\\"a'ss <w>/\u{e4}+&$x\\\\\\\\",
             "p\\\\\\\"a'ss <w>/\\\\u00e4+&$x\\\\\\\\",
@@ -433,6 +468,33 @@ mod tests {
                 let out = masked(value, format!("<{text}>").as_bytes());
                 assert_eq!(String::from_utf8_lossy(&out), "<********>", "{text}");
             }
+        }
+    }
+
+    /// What a program makes of a secret that is no UTF-8, and how much of it node shows.
+    #[test]
+    fn bytes_are_masked_where_they_are_taken_for_text() {
+        let value = b"Stra\xdfe7\"9zT";
+        assert_eq!(masked(value, "Stra\u{fffd}e7\"9zT".as_bytes()), MASK);
+        assert_eq!(masked(value, "Stra\u{fffd}e7\\\"9zT".as_bytes()), MASK);
+        let value = [&b"k"[..], &[7; 60]].concat();
+        let shown = format!("<Buffer 6b{} ... 11 more bytes>", " 07".repeat(49));
+        assert_eq!(masked(&value, shown.as_bytes()), b"<Buffer ******** ... 11 more bytes>");
+    }
+
+    /// A list of forms has to stay short, or a thousand secrets are too many.
+    #[test]
+    fn the_number_of_forms_is_bounded() {
+        for (value, most) in [
+            ("GOCSPX-0123456789abcdefghij", 350),
+            ("Hq7'xW\"9zT$Lm`4\\Kd+/=", 450),
+            ("k'\u{1b}[0m \"&<\u{fc}\u{20ac}\u{1f600}\u{1}\u{7f}\t", 600),
+        ] {
+            let mut forms = Vec::new();
+            add_all(value.as_bytes(), &mut forms);
+            forms.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+            forms.dedup_by(|a, b| a.as_slice() == b.as_slice());
+            assert!(forms.len() <= most, "{} of {value}", forms.len());
         }
     }
 
