@@ -63,7 +63,9 @@ fn failure(error: &clap::Error) -> Failure {
     };
     let like = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(ours);
     if let Some(like) = like.iter().find(|like| !like.is_empty()) {
-        return failure.hint(format_args!("is it {}?", ticked(like)));
+        // clap tells what is most like it last.
+        let like: Vec<_> = like.rsplit(", ").collect();
+        return failure.hint(format_args!("is it {}?", ticked(&like.join(", "))));
     }
     let usage = ours(ContextKind::Usage);
     match usage.strip_prefix("Usage: ").and_then(|usage| usage.lines().next()) {
@@ -94,10 +96,7 @@ fn unknown(argument: &str) -> String {
 fn text(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),
-        // What is most like a word that is none stands last.
-        ContextValue::Strings(texts) => {
-            texts.iter().rev().map(String::as_str).collect::<Vec<_>>().join(", ")
-        }
+        ContextValue::Strings(texts) => texts.join(", "),
         ContextValue::StyledStr(text) => text.to_string(),
         ContextValue::StyledStrs(texts) => {
             texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
