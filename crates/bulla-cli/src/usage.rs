@@ -94,7 +94,10 @@ fn unknown(argument: &str) -> String {
 fn text(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),
-        ContextValue::Strings(texts) => texts.join(", "),
+        // What is most like a word that is none stands last.
+        ContextValue::Strings(texts) => {
+            texts.iter().rev().map(String::as_str).collect::<Vec<_>>().join(", ")
+        }
         ContextValue::StyledStr(text) => text.to_string(),
         ContextValue::StyledStrs(texts) => {
             texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
