@@ -539,17 +539,16 @@ impl<'a> LiteralSearch<'a> {
         self.0.look_at(scalar);
     }
 
-    /// What was found in the file that was `read`; `None` if it does not follow its format. One whose
-    /// scalars nobody went through is searched now.
-    pub(crate) fn after(mut self, read: &Read) -> Option<Vec<Literal>> {
-        let is_sound = match read.is_sound {
-            Some(is_sound) => {
-                self.0.finish();
-                is_sound
-            }
-            None => self.0.run().is_ok(),
-        };
-        is_sound.then(|| literals_of(self.0))
+    /// What was found in the file that was `read`. One whose scalars nobody went through is searched now.
+    ///
+    /// If it does not follow its format, the error says why, unless reading it has told that.
+    pub(crate) fn after(mut self, read: &Read) -> Result<Vec<Literal>, Option<Malformed>> {
+        match read.is_sound {
+            Some(true) => self.0.finish(),
+            Some(false) => return Err(None),
+            None => self.0.run().map_err(Some)?,
+        }
+        Ok(literals_of(self.0))
     }
 }
 

@@ -7,7 +7,8 @@ pub(crate) mod tokens;
 use std::ops::Range;
 
 use crate::adopt::{Literal, LiteralSearch, literals};
-use crate::format::Format;
+use crate::expression;
+use crate::format::{Format, Malformed};
 use crate::migrate::left_over;
 use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
@@ -54,7 +55,7 @@ impl Check {
             }
         });
         let foreign = left_over(&src, format, read.may_refer);
-        let literals = search.map_or_else(|| Some(Vec::new()), |search| search.after(&read));
+        let literals = search.map_or_else(|| Ok(Vec::new()), |search| search.after(&read));
         let template = Template::of(name, src, format, read);
         let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;
         if is_utf16(&template.src, format) && !template.problems.iter().any(is_told) {
@@ -65,8 +66,12 @@ impl Check {
             return (Self::of_template(&template, found, is_text && !is_binary), template);
         }
         // What does not follow its format is looked at as any text.
-        let is_text = (is_text && !is_binary) || literals.is_none();
-        let lines = if is_text { lines::in_file(name, &template.src) } else { Vec::new() };
+        let is_text = (is_text && !is_binary) || literals.is_err();
+        let lines = match (&literals, format) {
+            (Err(_), Some(format)) => lines::in_malformed(name, &template.src, format),
+            _ if is_text => lines::in_file(name, &template.src),
+            _ => Vec::new(),
+        };
         // Most files of a tree hold nothing of all this, and were not parsed.
         let by_tokens = tokens.is_empty() && foreign.is_empty() && lines.is_empty();
         if by_tokens && !named && !is_genesys && template.places.is_empty() {
@@ -78,11 +83,19 @@ impl Check {
             Pending::new(at, Rule::ForeignReference, what)
         }));
         let mut known = Vec::new();
-        tell(literals.unwrap_or_default(), is_genesys, &mut known, &mut pending);
+        let literals = literals.unwrap_or_else(|why| {
+            pending.extend(why.filter(|_| named).and_then(not_read));
+            Vec::new()
+        });
+        tell(literals, is_genesys, &mut known, &mut pending);
         let beside = if is_text { Vec::new() } else { beside_references(&template) };
+        // Adopting leaves a text with references as it is.
+        let is_beside = !is_text || expression::has_plain(&template.src);
         for (name, span) in lines.into_iter().chain(beside) {
             let what = format!("{} stands here in clear", escaped(&name));
-            pending.push(Pending::new(span.start, Rule::LiteralSecret, what));
+            let about = is_beside.then(|| Box::new(About::BesideReferences));
+            let told = Pending::new(span.start, Rule::LiteralSecret, what);
+            pending.push(Pending { about, ..told });
             known.push(span);
         }
         if is_genesys && let Some(format) = format {
@@ -107,6 +120,13 @@ impl Check {
         findings.sort_by_key(|problem| (problem.line, problem.column, problem.rule));
         Self { findings, uses: template.uses(), is_text }
     }
+}
+
+/// Tells that the secrets of a file were not sought by its format. Charts of Helm are no YAML by design.
+fn not_read(why: Malformed) -> Option<Pending> {
+    let what = format!("{}, and secrets in it are sought line by line only", why.what);
+    let is_chart = matches!(why.about, Some(About::Chart));
+    (!is_chart).then(|| Pending::new(why.at, Rule::NotRead, what))
 }
 
 /// Whether a file is a text in UTF-16 or UTF-32, which some readers take by its byte order mark, or by where

@@ -37,6 +37,8 @@ pub struct Problem {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum About {
+    /// A secret beside references, in a text that adopting leaves as it is.
+    BesideReferences,
     /// What Helm, or the like, is to make YAML of before it is a file of that format.
     Chart,
     /// A comment, in a format that has none but has a twin with comments.
@@ -183,6 +185,8 @@ rules! {
     NoTls = "no-tls", Warning;
     /// A rendering that does not read back as it should.
     NotProven = "not-proven", Conflict;
+    /// A file that does not follow its format, so that secrets in it are sought line by line only.
+    NotRead = "not-read", Note;
     /// An option and the property that it sets, both in one section.
     OptionTwice = "option-twice", Warning;
     /// TLS is used where the server offers it, and given up where it does not.

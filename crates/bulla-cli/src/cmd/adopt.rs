@@ -151,13 +151,19 @@ fn warn_of_format(context: &Context, job: &Job) {
     };
     let Ok(template) = read(target) else { return };
     let format = job.adoption.format();
-    if Format::detect(&shown(target), &template) != Some(format) {
-        context.printer.warn(format_args!(
-            "the name of {} does not tell its format: write `format = \"{}\"` for it into bulla.toml, or adopt into a path that ends as that of the file",
-            target.display(),
-            format.name()
-        ));
+    let detected = |path: &Path| Format::detect(&shown(path), &template);
+    if detected(target) == Some(format) {
+        return;
     }
+    let name = format.name();
+    let other = match detected(&job.source) == Some(format) {
+        true => "adopt into a path that ends as that of the file".to_owned(),
+        false => format!("check and render it with `--format {name}`"),
+    };
+    context.printer.warn(format_args!(
+        "the name of {} does not tell its format: write `format = \"{name}\"` for it into bulla.toml, or {other}",
+        target.display(),
+    ));
 }
 
 /// Why a secret stays where it is, and what helps.

@@ -100,6 +100,7 @@ pub(super) fn is_named_otherwise(name: &str, value: &str) -> bool {
             let is_words = |b: u8| b.is_ascii_lowercase() || b"-_".contains(&b);
             value.eq_ignore_ascii_case(last)
                 || (value.bytes().all(is_words) && is_secret_name(value))
+                || (last == "token" && is_name_of_token(value))
         }
         _ => false,
     }
@@ -167,6 +168,14 @@ fn is_version(value: &str) -> bool {
 fn is_variable(value: &str) -> bool {
     let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     value.contains('_') && value.bytes().all(is_name) && is_secret_name(value)
+}
+
+/// Whether a value is what a token is called where one asks for the next page: `NextToken`.
+fn is_name_of_token(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_alphabetic())
+        && words(value).split_last().is_some_and(|(last, before)| {
+            last == "token" && !before.is_empty() && before.iter().all(|word| word.len() > 2)
+        })
 }
 
 fn is_number(value: &str) -> bool {
@@ -268,6 +277,8 @@ mod tests {
             ("maxToken", "4096"),
             ("auth_key", "key"),
             ("secretKey", "db-password"),
+            ("output_token", "nextToken"),
+            ("input_token", "NextContinuationToken"),
             ("db_password", "/run/secrets/db_password"),
             ("ssl_key_password", "file:/etc/pw"),
             ("api_key", "${CREDENTIALS_DIRECTORY}/api"),
@@ -306,6 +317,9 @@ mod tests {
             ("password", "$D"),
             ("db_password", "4096"),
             ("secretKey", "key1"),
+            ("token", "aXbYTokenZ"),
+            ("password", "NextToken"),
+            ("token", "NextToken1"),
         ] {
             assert!(is_secret(name, value), "{name} {value}");
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::tokens::may_name_secrets;
 use crate::adopt::signs::{is_literal, is_secret, is_secret_name};
+use crate::format::Format;
 use crate::reference::SCHEME;
 
 /// What a secret is called, and where it stands in a text.
@@ -16,12 +17,12 @@ type Named<'t> = (&'t str, Range<usize>);
 ///
 /// The files in which curl, PostgreSQL and Postfix look for passwords have lines of their own.
 pub(crate) fn in_file(name: &str, src: &[u8]) -> Vec<(String, Range<usize>)> {
-    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let file = file_name(name);
     let look: fn(&str) -> Vec<Named<'_>> = match file {
         ".netrc" | "_netrc" | "netrc" => words_of_netrc,
-        ".pgpass" | "pgpass" | "pgpass.conf" => |text| each(text, line_of_pgpass),
-        "sasl_passwd" | "smtp_sasl_passwd" => |text| each(text, line_of_sasl),
-        ".npmrc" | "npmrc" => |text| each(text, line_of_npmrc),
+        ".pgpass" | "pgpass" | "pgpass.conf" => |text| each(text, &["#"], line_of_pgpass),
+        "sasl_passwd" | "smtp_sasl_passwd" => |text| each(text, &["#"], line_of_sasl),
+        ".npmrc" | "npmrc" => |text| each(text, &COMMENTS, line_of_npmrc),
         _ if is_prose_or_program(file) || !may_name_secrets(src) => return Vec::new(),
         _ => find,
     };
@@ -43,11 +44,68 @@ pub(crate) fn in_file(name: &str, src: &[u8]) -> Vec<(String, Range<usize>)> {
 
 /// The secrets in a text: what each is called, and where it stands.
 pub(crate) fn find(text: &str) -> Vec<Named<'_>> {
-    each(text, line)
+    each(text, &COMMENTS, line)
 }
 
-/// What `look` finds in each line that is no comment.
-fn each(text: &str, look: fn(&str) -> Option<Named<'_>>) -> Vec<Named<'_>> {
+/// The secrets in a file that does not follow this format: those in its lines, and those in what stands
+/// between brackets, commas or tags within a line.
+pub(crate) fn in_malformed(name: &str, src: &[u8], format: Format) -> Vec<(String, Range<usize>)> {
+    let mut found = in_file(name, src);
+    let is_xml = matches!(format, Format::GenesysXml | Format::Xml);
+    let ends = |b: &u8| match format {
+        Format::Json | Format::Jsonc | Format::Toml | Format::Yaml => b"{},".contains(b),
+        _ => is_xml && (b"<>".contains(b) || b.is_ascii_whitespace()),
+    };
+    if is_prose_or_program(file_name(name)) {
+        return found;
+    }
+    let mut at = 0;
+    for line in src.split_inclusive(|&b| b == b'\n') {
+        let mut start = at;
+        at += line.len();
+        let inner = line.trim_ascii_start();
+        if COMMENTS.iter().any(|mark| inner.starts_with(mark.as_bytes())) {
+            continue;
+        }
+        // The name of the element that a piece stands in.
+        let mut element = "";
+        for piece in line.split_inclusive(ends) {
+            let from = start;
+            start += piece.len();
+            let text = str::from_utf8(piece).unwrap_or_default();
+            let inner = text.trim_matches(|c: char| c.is_whitespace() || "{},<>/".contains(c));
+            let from = from + text.find(inner).unwrap_or_default();
+            let is_pair = match is_xml {
+                true => inner.ends_with(['"', '\'']),
+                false => inner.contains([':', '=']),
+            };
+            let here = match is_pair {
+                true => self::line(inner),
+                false => {
+                    let is_content = text.ends_with('<') && is_secret_name(element);
+                    let is_one = is_content && is_one(inner) && is_secret(element, inner);
+                    is_one.then_some((element, 0..inner.len()))
+                }
+            };
+            found.extend(
+                here.map(|(name, span)| (name.to_owned(), from + span.start..from + span.end)),
+            );
+            let tag = text.strip_suffix('>').unwrap_or_default();
+            let is_name = self::name(tag).is_some_and(|(_, length)| length == tag.len());
+            element = if is_name { tag } else { "" };
+        }
+    }
+    found.sort_by_key(|(_, span)| span.start);
+    found.dedup_by_key(|(_, span)| span.start);
+    found
+}
+
+/// What `look` finds in each line that does not begin as a comment.
+fn each<'t>(
+    text: &'t str,
+    comments: &[&str],
+    look: fn(&str) -> Option<Named<'_>>,
+) -> Vec<Named<'t>> {
     let mut found = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -56,7 +114,7 @@ fn each(text: &str, look: fn(&str) -> Option<Named<'_>>) -> Vec<Named<'_>> {
         at += line.len();
         // The line of a registry in `.npmrc` begins as a comment does.
         let is_registry = inner.starts_with("//") && inner.contains("/:_");
-        if is_registry || !COMMENTS.iter().any(|mark| inner.starts_with(mark)) {
+        if is_registry || !comments.iter().any(|mark| inner.starts_with(mark)) {
             let here = look(inner);
             found.extend(here.map(|(name, span)| (name, start + span.start..start + span.end)));
         }
@@ -66,6 +124,11 @@ fn each(text: &str, look: fn(&str) -> Option<Named<'_>>) -> Vec<Named<'_>> {
 
 /// How comments begin, in some language or other; also lines that quote a text.
 const COMMENTS: [&str; 9] = ["#", ";", "//", "--", "*", "/*", "<!--", "!", "%"];
+
+/// The last part of a path.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
 
 /// Whether a file is prose or a program, which have many lines that look like settings.
 fn is_prose_or_program(file: &str) -> bool {
@@ -345,6 +408,8 @@ mod tests {
         for (name, text, expected) in [
             (".netrc", "machine h login u password geheim\n#password x\n", "password geheim"),
             ("a/.netrc", "machine h\n  login u\n  password\n  geheim\n", "password geheim"),
+            // Most such lines begin as the comments of other files do.
+            (".pgpass", "*:*:*:joe:sEcr3tz9\n", "password sEcr3tz9"),
             (".pgpass", "# x\nh\\:1:5432:*:u:ge:heim\n", "password ge:heim"),
             ("sasl_passwd", "[smtp.example.com]:587 u@example.com:geheim\n", "password geheim"),
             (".npmrc", "//registry.npmjs.org/:_authToken=geheim\n", "_authToken geheim"),
@@ -360,6 +425,36 @@ mod tests {
             ("sasl_passwd", "h u:{{bulla://a/b}}\n"),
         ] {
             assert_eq!(found(name, text), [""; 0], "{text}");
+        }
+    }
+
+    /// One comma too many hid the password in the line before it.
+    #[test]
+    fn what_does_not_follow_its_format_is_sought_in_the_pieces_of_its_lines() {
+        for (format, text, expected) in [
+            (Format::Json, r#"{"password": "hunter2hunter",}"#, "password hunter2hunter"),
+            (Format::Json, r#""db": { "password": "geheim" },"#, "password geheim"),
+            (Format::Json, "\"password\": \"geheim\",\n", "password geheim"),
+            (Format::Yaml, "y: {user: joe, password: hunter2hunter}", "password hunter2hunter"),
+            (Format::Xml, r#"<a user="u" password="geheim"/>"#, "password geheim"),
+            (Format::Xml, "<password>geheim</password>", "password geheim"),
+        ] {
+            let found = in_malformed("x", text.as_bytes(), format);
+            let found: Vec<_> =
+                found.iter().map(|(name, at)| format!("{name} {}", &text[at.clone()])).collect();
+            assert_eq!(found, [expected], "{text}");
+        }
+        for (format, text) in [
+            (Format::Json, r#"{"password": "", "token": {"type": "string"}}"#),
+            (Format::Json, r#"{"password": "${PASSWORD}"}"#),
+            (Format::Yaml, "# {password: hunter2hunter}"),
+            (Format::Yaml, "{token: string, password: next}"),
+            (Format::Xml, "<password></password>text<b>"),
+            (Format::Xml, "<p>Set password=geheim there</p>"),
+            (Format::Xml, "<!-- <password>geheim</password> -->"),
+            (Format::Shell, "f() { password=$1, token=geheim; }"),
+        ] {
+            assert_eq!(in_malformed("x", text.as_bytes(), format), [], "{text}");
         }
     }
 

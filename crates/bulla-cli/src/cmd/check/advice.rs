@@ -7,6 +7,7 @@ use crate::diagnose::RENDER_THE_CHART;
 /// The way out of one finding.
 pub(super) fn instead(problem: &Problem) -> String {
     match problem.about.as_deref() {
+        Some(About::BesideReferences) => return BESIDE_REFERENCES.to_owned(),
         Some(About::Chart) => return RENDER_THE_CHART.to_owned(),
         Some(About::InSecret) => return IN_SECRET.to_owned(),
         _ => {}
@@ -23,8 +24,12 @@ pub(super) fn instead(problem: &Problem) -> String {
 
 /// Whether this is the way out of many findings, and so needs to be told once.
 pub(super) fn is_of_many(rule: Rule, instead: &str) -> bool {
-    instead == of_rule(rule) || instead == IN_SECRET
+    instead == of_rule(rule) || [BESIDE_REFERENCES, IN_SECRET].contains(&instead)
 }
+
+/// The way out of a secret in a text with references, which adopting leaves as it is.
+const BESIDE_REFERENCES: &str = "in a text with references, store it with `bulla set`, and write \
+                                 {{ bulla://ENTRY/FIELD }} in its place by hand; replace it at its source";
 
 /// The way out of a value in a Secret of Kubernetes.
 const IN_SECRET: &str = "in a Secret of Kubernetes every value counts as a secret: move it into the vault with \
@@ -83,6 +88,9 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
         Rule::NoIdentityCheck => "write true",
         Rule::NoTls => "write enable-ssl = true and the port of TLS",
         Rule::NotProven => "write the value's place in another style, and report this",
+        Rule::NotRead => {
+            "mend the file, or say with --format what it is, and check again; --allow not-read if it is meant to be so"
+        }
         Rule::OptionTwice => "leave the option, and take the mail. property out",
         Rule::OptionalStarttls => "set mail.PROTOCOL.starttls.required to true as well",
         Rule::SecretOnMicrosoft => "take secret out; the application's secret goes into password",
