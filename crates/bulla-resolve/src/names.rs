@@ -4,14 +4,22 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroize as _;
 
+use crate::adopt::signs;
 use crate::check::tokens;
 
 /// The name of what has none that could be one.
 pub(crate) const NAMELESS: &str = "unnamed";
 
-/// Longer names, in bytes, are nobody's; [`TOO_LONG`] stands in their place.
-pub(crate) const LONGEST: usize = 1_000;
-pub(crate) const TOO_LONG: &str = "(too long)";
+/// What stands in the place of a name that is too long to be anybody's, which tells a secret where the end
+/// of the name does. The end itself is not shown, as the name may be a secret.
+pub(crate) fn too_long(name: &[u8]) -> Option<&'static str> {
+    const LONGEST: usize = 1_000;
+    const END: usize = 100;
+    (name.len() > LONGEST).then(|| {
+        let end = String::from_utf8_lossy(&name[name.len() - END..]);
+        if signs::is_secret_name(&end) { "(too long) password" } else { "(too long)" }
+    })
+}
 
 /// What entries of a file are named after: its name without folder, leading dot and extension.
 pub(crate) fn stem(name: &str) -> String {
@@ -84,6 +92,17 @@ mod tests {
         ] {
             assert_eq!(stem(name), expected);
         }
+    }
+
+    /// What was too long told no secret, whatever it ended with.
+    #[test]
+    fn the_end_of_a_name_tells_a_secret_however_long_it_is() {
+        let name = |end: &str| "x".repeat(990) + end;
+        for end in ["_db_password", "_api_key_of_many"] {
+            let told = too_long(name(end).as_bytes()).unwrap();
+            assert_eq!(signs::is_secret_name(told), signs::is_secret_name(&name(end)), "{end}");
+        }
+        assert_eq!(too_long(name("_password").as_bytes()), None);
     }
 
     /// A key of a file that was a token became the name of an entry, which is no secret.

@@ -34,28 +34,53 @@ impl Scope {
         }
         let stem = file.rsplit_once('.').map_or(&*file, |(stem, _)| stem);
         let is_texts = |name: &str| TEXTS.contains(&name);
-        let folder = parts.iter().position(|folder| is_texts(folder));
-        let inner = folder.map_or(&[][..], |folder| &parts[folder + 1..]);
-        // `locales/de/app.json`, `i18n/pt-BR.yaml`, `config/locales/app.de.yml`
-        let in_folder = folder.is_some()
-            && inner.iter().map(|name| &**name).chain(stem.split('.')).any(is_language);
-        // `messages_de.properties`, `strings.xml`
-        let by_file = stem.split(['.', '_', '-']).next().is_some_and(is_texts);
+        // `i18n/pt-BR/app.yaml`, `locales/de.json`, `config/locales/app.de.yml`
+        let ends = [stem, stem.rsplit_once('.').map_or(stem, |(_, end)| end)];
+        let in_folder = parts.windows(2).any(|pair| is_texts(&pair[0]) && is_language(&pair[1]))
+            || (parts.last().is_some_and(|folder| is_texts(folder))
+                && ends.into_iter().any(is_language));
+        // `messages_de.properties`
+        let by_file = stem
+            .split_once(['.', '_', '-'])
+            .is_some_and(|(first, rest)| is_texts(first) && is_language(rest));
         if has_texts && (in_folder || by_file) { Self::Translation } else { Self::All }
     }
 }
 
-/// Whether a name is that of a language, perhaps with a region: `de`, `pt-br`, `zh_hant`.
+/// Whether a name is that of a language, perhaps with a script and a region: `de`, `pt-br`, `zh_hant_tw`.
 fn is_language(name: &str) -> bool {
-    let (language, region) = name.split_once(['-', '_']).unwrap_or((name, "xx"));
-    let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric());
-    language.len() == 2 && is_word(language) && (2..=4).contains(&region.len()) && is_word(region)
+    let is_letters = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase());
+    let mut parts = name.split(['-', '_']).peekable();
+    let is_one =
+        parts.next().is_some_and(|first| LANGUAGES.split(' ').any(|language| language == first));
+    parts.next_if(|part| SCRIPTS.contains(part));
+    parts.next_if(|part| {
+        (part.len() == 2 && is_letters(part)) || (part.len() == 3 && is_number(part))
+    });
+    is_one && parts.next().is_none()
 }
 
-/// Whether a value in a file of translations is a text for people: words, or one without a digit.
-pub(super) fn is_text(value: &str) -> bool {
-    let is_word = value.len() <= LONGEST_WORD && !value.bytes().any(|b| b.is_ascii_digit());
-    is_word || value.contains(char::is_whitespace) || !value.is_ascii()
+/// Whether a value in a file of translations is a text for people: words, a word with letters outside of
+/// ASCII, or what its name is called. In doubt it is none.
+pub(super) fn is_text(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    if value.contains(char::is_whitespace) {
+        return true;
+    }
+    let is_title = |part: &str| {
+        let rest = part.strip_prefix(|c: char| c.is_ascii_uppercase());
+        rest.is_some_and(|rest| {
+            rest.bytes().all(|b| b.is_ascii_lowercase())
+                || rest.bytes().all(|b| b.is_ascii_uppercase())
+        })
+    };
+    // `Passwort` for `password`
+    let word = words(name).pop().unwrap_or_default();
+    let start: String = word.chars().take(4).collect();
+    let parts = || value.trim_end_matches([':', '?']).split('-');
+    let is_called =
+        parts().all(is_title) && parts().any(|part| part.to_ascii_lowercase().starts_with(&start));
+    is_called || (!value.is_ascii() && !value.bytes().any(|b| b.is_ascii_digit()))
 }
 
 /// What folders and files with translations are called.
@@ -75,8 +100,16 @@ const TEXTS: &[&str] = &[
     "translations",
 ];
 
-/// In bytes; keys are longer.
-const LONGEST_WORD: usize = 32;
+/// The scripts of ISO 15924 that tell translations apart.
+const SCRIPTS: &[&str] = &["arab", "cyrl", "hans", "hant", "latn"];
+
+/// ISO 639-1.
+const LANGUAGES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs \
+    cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu \
+    hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln \
+    lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps \
+    pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to \
+    tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
 
 /// Whether a value under the name of a secret is something else: the path of a file with the secret in it,
 /// a switch, an amount, the name of an object of Kubernetes, or what the key to a secret is called.
@@ -333,15 +366,32 @@ mod tests {
             "i18n/zh_TW/translation.json",
             "_locales/en/messages.json",
             "config/locales/devise.de.yml",
+            "i18n/zh-Hans/app.json",
+            "locales/sr-Latn-RS.yaml",
+            "locales/es_419.json",
             "messages_de.properties",
-            "res/values/strings.xml",
+            "messages_pt_BR.properties",
+            "strings-de-AT.json",
         ] {
             let format = Format::detect(name, b"").unwrap();
             assert_eq!(Scope::of(name, format), Scope::Translation, "{name}");
         }
-        for name in
-            ["lang/app.json", "de/app.yaml", "locales/.env", "a/locales.d/de.json", "de.json"]
-        {
+        // Names of services and stages made translations of the configurations of theirs.
+        for name in [
+            "lang/app.json",
+            "de/app.yaml",
+            "locales/.env",
+            "a/locales.d/de.json",
+            "de.json",
+            "tr/services/messages/qa/values.yaml",
+            "services/messages/qa/de/values.yaml",
+            "translation-service.yaml",
+            "messages-api.yaml",
+            "i18n/db.yaml",
+            "i18n/de-prod.yaml",
+            "messages-prod.properties",
+            "messages.yaml",
+        ] {
             let format = Format::detect(name, b"").unwrap();
             assert_eq!(Scope::of(name, format), Scope::All, "{name}");
         }
@@ -350,12 +400,28 @@ mod tests {
 
     #[test]
     fn texts_are_told_from_secrets() {
-        for text in ["Passwort", "Passwort vergessen?", "API-Schlüssel", "密码", "OAuth2 token"]
-        {
-            assert!(is_text(text), "{text}");
+        for (name, text) in [
+            ("password", "Passwort"),
+            ("forgotPassword", "Passwort vergessen?"),
+            ("new_password", "Password:"),
+            ("apiKey", "API-Schlüssel"),
+            ("apiKey", "API-Key"),
+            ("password", "密码"),
+            ("token", "OAuth2 token"),
+        ] {
+            assert!(is_text(name, text), "{text}");
         }
-        for text in ["hunter2", "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIj"] {
-            assert!(!is_text(text), "{text}");
+        for (name, value) in [
+            ("password", "hunter2"),
+            ("password", "hunter2\n"),
+            ("password", "correctHorseBatteryStaple"),
+            ("password", "PasswordHunter"),
+            ("admin_password", "Administrator"),
+            ("password", "Bär2024!"),
+            ("token", "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIj"),
+            ("password", ""),
+        ] {
+            assert!(!is_text(name, value), "{value}");
         }
     }
 }

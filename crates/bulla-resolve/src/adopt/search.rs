@@ -55,6 +55,8 @@ pub(super) struct Search<'a> {
     named: bool,
     /// Whether the value before was nothing, and may go on in the next line.
     is_open: bool,
+    /// Up to where the document was read, if it is an object of External Secrets.
+    external_secret: Option<usize>,
     /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
     label: Option<(usize, usize, String)>,
 }
@@ -78,6 +80,7 @@ impl<'a> Search<'a> {
             path: Vec::new(),
             named: false,
             is_open: false,
+            external_secret: None,
             label: None,
         }
     }
@@ -161,9 +164,9 @@ impl<'a> Search<'a> {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
                 self.leave(depth);
-                let name = match &scalar.text {
-                    _ if text.len() > names::LONGEST => Cow::Borrowed(names::TOO_LONG),
-                    Text::Verbatim(range) => {
+                let name = match (names::too_long(text), &scalar.text) {
+                    (Some(name), _) => Cow::Borrowed(name),
+                    (None, Text::Verbatim(range)) => {
                         let name = &self.src[range.clone()];
                         // Twice as quick for what is UTF-8.
                         str::from_utf8(name)
@@ -171,6 +174,10 @@ impl<'a> Search<'a> {
                     }
                     _ => Cow::Owned(String::from_utf8_lossy(text).into_owned()),
                 };
+                if let Some(at) = self.external_secret.filter(|_| self.path.is_empty()) {
+                    let start = scalar.span.start;
+                    self.external_secret = Some(start).filter(|_| !has_mark(&self.src[at..start]));
+                }
                 self.path.push((depth, name));
                 self.named = scalar.role == Role::Key;
                 // The name of an element comes again behind its attributes.
@@ -190,6 +197,10 @@ impl<'a> Search<'a> {
                 }
                 let known = self.format.is_genesys()
                     && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
+                if named && self.is_at(&[(1, "apiVersion")]) {
+                    let is_one = text.starts_with(b"external-secrets.io/");
+                    self.external_secret = is_one.then_some(scalar.span.end);
+                }
                 if !referred && !known {
                     self.value(scalar, text, named);
                 }
@@ -210,7 +221,7 @@ impl<'a> Search<'a> {
         let Some((depth, name)) = self.path.last_mut().filter(|_| named) else { return };
         let is = |word| name.eq_ignore_ascii_case(word);
         if is("key") || is("name") {
-            let text = if text.len() > names::LONGEST { names::TOO_LONG.as_bytes() } else { text };
+            let text = names::too_long(text).map_or(text, str::as_bytes);
             let text = String::from_utf8_lossy(text).into_owned();
             self.label = Some((*depth, scalar.span.start, text));
         } else if let Some((around, _, label)) = &self.label
@@ -375,7 +386,7 @@ impl<'a> Search<'a> {
         match self.scope {
             Scope::All => !(key == "secretKey" && self.is_of_external_secret(text)),
             Scope::Package => !(self.path.len() == 2 && self.path[0].1 == "scripts"),
-            Scope::Translation => !otherwise::is_text(text),
+            Scope::Translation => !otherwise::is_text(key, text),
         }
     }
 
@@ -383,9 +394,14 @@ impl<'a> Search<'a> {
     fn is_of_external_secret(&self, text: &str) -> bool {
         let is_key = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         text.bytes().all(is_key)
-            && self.path.first().is_some_and(|(_, name)| name == "spec")
-            && self.path.iter().any(|(_, name)| name == "data")
-            && memchr::memmem::find(self.src, b"external-secrets.io/").is_some()
+            && self.external_secret.is_some()
+            && (self.is_at(&[(1, "spec"), (2, "data"), (4, "secretKey")])
+                || self.is_at(&[(1, "spec"), (2, "data"), (4, "match"), (5, "secretKey")]))
+    }
+
+    /// Whether these are all the names around a value, with their depths.
+    fn is_at(&self, names: &[(usize, &str)]) -> bool {
+        self.path.iter().map(|(depth, name)| (*depth, &**name)).eq(names.iter().copied())
     }
 
     /// The names around a value, from within.
@@ -497,6 +513,12 @@ impl<'a> Search<'a> {
             braces,
         });
     }
+}
+
+/// Whether another document of YAML may begin.
+fn has_mark(text: &[u8]) -> bool {
+    let is_mark = |line: &[u8]| line.starts_with(b"---") || line.starts_with(b"...");
+    text.split(|b| matches!(b, b'\n' | b'\r')).skip(1).any(is_mark)
 }
 
 /// Whether a value is a secret where every value is one. Outside of base64 another tool may replace parts

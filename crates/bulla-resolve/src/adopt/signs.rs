@@ -129,7 +129,10 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.starts_with("$(") && value.ends_with(')'))
         || (value.starts_with("{{") && value.ends_with("}}"))
         || (value.starts_with("((") && value.ends_with("))"))
-        || (value.starts_with("#{") && value.trim_end_matches('#').ends_with('}'))
+        || value.strip_prefix("#{").is_some_and(|rest| {
+            let name = rest.strip_suffix('#').unwrap_or(rest).strip_suffix('}');
+            name.is_some_and(|name| variable(&name.replace('.', "_")))
+        })
         || (value.starts_with('<') && value.ends_with('>'))
         // Maven's and CMake's, with a name between them.
         || (value.len() > 2 && value.starts_with('@') && value.ends_with('@') && is_dotted(value))
@@ -180,8 +183,11 @@ pub(crate) fn password_in_url(value: &str) -> Option<Range<usize>> {
 
 /// Whether the login of a URL only says what stands there: `user:password@`, or `[user[:password]@]host`.
 fn is_example(user: &str, password: &str) -> bool {
-    let is = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    user.contains('[') || (is(&["user", "username"], user) && is(PASSWORD_WORDS, password))
+    let is = |words: &[&str], text: &str| {
+        let text = text.trim_matches(['[', ']']);
+        words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    };
+    is(&["user", "username"], user) && is(PASSWORD_WORDS, password)
 }
 
 /// What a password is called where none is shown.
@@ -486,8 +492,21 @@ mod tests {
         {
             assert!(is_placeholder(value), "{value}");
         }
-        for url in ["postgres://user:hunter2@h", "postgres://root:password@h"] {
+        // A bracket in a user's name made an example of a login.
+        for url in [
+            "postgres://user:hunter2@h",
+            "postgres://root:password@h",
+            "postgres://svc[eu:Hunter2!x@db/d",
+            "postgres://[user:Hunter2!x@]db/d",
+        ] {
             assert!(password_in_url(url).is_some(), "{url}");
+        }
+        // What begins and ends as another tool's variable was one, whatever stood between.
+        for value in ["#{Tr0ub4dor&3}", "#{a}Hunter2x9#{b}", "#{}", "#{a}##"] {
+            assert!(!is_placeholder(value), "{value}");
+        }
+        for value in ["#{Db.Password_1}", "#{x}"] {
+            assert!(is_placeholder(value), "{value}");
         }
         for value in ["hunter2", "$2y$10$x", "$", "#", "a."] {
             assert!(!is_placeholder(value), "{value}");

@@ -50,8 +50,14 @@ pub(super) fn scan(
 
 /// Whether it is worth while to look for Secrets, or data in base64, in a file.
 pub(super) fn may_hold_secret(src: &[u8]) -> bool {
-    memmem::find(src, b"apiVersion").is_some()
-        && [&b"Secret"[..], b"binaryData"].iter().any(|sign| memmem::find(src, sign).is_some())
+    let has = |sign: &[u8]| memmem::find(src, sign).is_some();
+    (has(b"apiVersion") && (has(b"Secret") || has(b"binaryData"))) || may_escape_letters(src)
+}
+
+/// Whether a letter may be written by its number, or a word over two lines, in a YAML or JSON file.
+pub(super) fn may_escape_letters(src: &[u8]) -> bool {
+    memmem::find_iter(src, b"\\")
+        .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
 }
 
 /// What stands in base64 in `text`; line ends do not count.
@@ -77,9 +83,11 @@ struct Object {
     /// What the key says that was read last.
     name: Name,
     kind: Kind,
-    is_v1: bool,
+    is_v1: Option<bool>,
     /// What it is to the object around it.
     is: Name,
+    /// Whether a merge key makes it a part of that object.
+    is_merged: bool,
     /// The numbers of the scalars in its data, or in itself if it is that, with the name of the data.
     data: Vec<(usize, Name)>,
     /// The same of its items that say no kind.
@@ -106,7 +114,11 @@ enum Name {
     Data,
     Items,
     Kind,
+    /// The merge key of YAML 1.1.
+    Merge,
+    /// No key was read: it is a list, or the value is over.
     #[default]
+    None,
     Other,
     StringData,
 }
@@ -114,6 +126,7 @@ enum Name {
 impl Name {
     fn of(key: &[u8]) -> Self {
         match key {
+            b"<<" => Self::Merge,
             b"apiVersion" => Self::ApiVersion,
             b"binaryData" => Self::BinaryData,
             b"data" => Self::Data,
@@ -130,12 +143,30 @@ impl Name {
     }
 }
 
+impl Object {
+    /// Takes what a merge key brings; what it says itself counts more.
+    fn merge(&mut self, mut merged: Self) {
+        self.data.append(&mut merged.data);
+        self.unsaid.append(&mut merged.unsaid);
+        self.is_v1 = self.is_v1.or(merged.is_v1);
+        if self.kind == Kind::Unsaid {
+            self.kind = merged.kind;
+        }
+    }
+}
+
 impl Secrets {
     fn observe(&mut self, src: &[u8], node: &Node) {
         match node {
             Node::Open => {
-                let is = self.open.last().map_or(Name::Other, |around| around.name);
-                self.open.push(Object { is, ..Object::default() });
+                let around = self.open.last();
+                let merging = around.filter(|around| {
+                    let in_list = around.is_merged && around.name == Name::None;
+                    around.name == Name::Merge || in_list
+                });
+                let is = merging.map(|around| around.is).or(around.map(|around| around.name));
+                let (is, is_merged) = (is.unwrap_or_default(), merging.is_some());
+                self.open.push(Object { is, is_merged, ..Object::default() });
             }
             Node::Close => self.close(),
             Node::Scalar(scalar) => {
@@ -148,7 +179,7 @@ impl Secrets {
                     return;
                 }
                 match std::mem::take(&mut object.name) {
-                    Name::ApiVersion => object.is_v1 = text == b"v1",
+                    Name::ApiVersion => object.is_v1 = Some(text == b"v1"),
                     Name::Applied => object.data.push((number, Name::Applied)),
                     Name::Kind => {
                         object.kind = match text {
@@ -172,6 +203,7 @@ impl Secrets {
         let Some(mut object) = self.open.pop() else { return };
         if let Some(around) = self.open.last_mut() {
             match object.is {
+                _ if object.is_merged => return around.merge(object),
                 is if is.is_data() => return around.data.append(&mut object.data),
                 Name::Items => return around.unsaid.append(&mut object.unsaid),
                 _ if object.kind != Kind::Unsaid => {}
@@ -183,7 +215,7 @@ impl Secrets {
                 }
             }
         }
-        if !object.is_v1 {
+        if object.is_v1 != Some(true) {
             return;
         }
         let data = match object.kind {

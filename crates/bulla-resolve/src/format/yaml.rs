@@ -10,7 +10,6 @@ mod style;
 
 use std::ops::Range;
 
-use memchr::memmem;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
@@ -89,9 +88,7 @@ impl Syntax for Yaml {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        // A letter of the scheme by its number, or a line break in the midst of it.
-        memmem::find_iter(src, b"\\")
-            .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
+        kubernetes::may_escape_letters(src)
     }
 }
 

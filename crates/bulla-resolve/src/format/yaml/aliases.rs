@@ -71,10 +71,8 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
                     let text = decoded[..decoded.floor_char_boundary(LONGEST)].to_owned();
                     anchored.insert(anchor, (span, Rc::new(Zeroizing::new(text))));
                 }
-                if let Some((_, name)) = open.last_mut().filter(|_| is_key)
-                    && decoded.len() <= names::LONGEST
-                {
-                    *name = Rc::from(&*decoded);
+                if let Some((_, name)) = open.last_mut().filter(|_| is_key) {
+                    *name = Rc::from(names::too_long(decoded.as_bytes()).unwrap_or(&decoded));
                 }
             }
             Event::Alias(anchor) if !is_key => {
