@@ -54,23 +54,29 @@ Environment:
   BULLA_VAULT            The vault, as --vault
   BULLA_PIN              The pin, as --pin
   BULLA_MIN_EPOCH        The least epoch, as --min-epoch
-  BULLA_PASSPHRASE_FILE  A file that holds the passphrase, and that no others can read
+  BULLA_PASSPHRASE_FILE  A file with the passphrase, which no others can read
   BULLA_IDENTITY_FILE    An identity file
-  CREDENTIALS_DIRECTORY  Set by systemd; `bulla-identity` in it is an identity file
+  CREDENTIALS_DIRECTORY  Set by systemd; may hold a file bulla-identity
   HOME, XDG_DATA_HOME, XDG_CONFIG_HOME, XDG_STATE_HOME
                          Where vault, identity and memory are by default
 
-The first of these opens the vault: --passphrase-fd, --identity, what `bulla unlock` keeps,
-BULLA_PASSPHRASE_FILE, BULLA_IDENTITY_FILE, bulla-identity in CREDENTIALS_DIRECTORY,
-bulla/identity in the XDG config folder, and then a question on the terminal.
+The first of these opens the vault: --passphrase-fd, --identity, what `unlock`
+keeps, BULLA_PASSPHRASE_FILE, BULLA_IDENTITY_FILE, bulla-identity in
+CREDENTIALS_DIRECTORY, bulla/identity in the XDG config folder, and then a
+question on the terminal.
 
 Exit codes:
-  0  done                                   5    the vault is damaged, or was tampered with
-  1  failed                                 6    a conflict with what is there, or busy
-  2  the command line makes no sense        7    the remote side failed for now
-  3  locked, or the wrong key               8    a person has to act
-  4  an entry, field or file is missing     9    findings
-                                            130  Ctrl-C";
+  0    done
+  1    failed
+  2    the command line makes no sense
+  3    locked, or the wrong key
+  4    an entry, field or file is missing
+  5    the vault is damaged, or was tampered with
+  6    a conflict with what is there, or busy
+  7    the remote side failed for now
+  8    a person has to act
+  9    findings
+  130  Ctrl-C";
 
 /// Behind the options of a command, and before `--help`.
 const LAST: usize = 900;

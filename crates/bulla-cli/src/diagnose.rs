@@ -99,7 +99,7 @@ impl From<OpenError> for Failure {
             OpenError::Locked => of(Exit::Locked, "locked")
                 .hint("the passphrase or identity is wrong, or it has no slot in this vault"),
             OpenError::OutOfMemory => of(Exit::Failed, "out-of-memory")
-                .hint("the passphrase's slot was made on a larger machine; use an identity here"),
+                .hint("the passphrase's slot was made on a larger machine, or a limit on processes is too low here; use an identity"),
             OpenError::OtherPin { .. } => of(Exit::Tampered, "other-pin").hint(
                 "the vault changed its key when a slot was removed, or it is another vault; ask its owner for the pin",
             ),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use bulla_resolve::{Answer, FailureKind, Pin, RefPart, Reference, Source};
+use bulla_vault::store::StoreError;
 use bulla_vault::{EntryName, FieldName, ReadError, Snapshot, State, Version};
 
 use crate::progress::Progress;
@@ -202,8 +203,10 @@ pub(crate) fn closest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) ->
 
 fn read_failed(error: &ReadError) -> Answer {
     let kind = match error {
-        ReadError::Newer => FailureKind::Failed,
-        ReadError::Store(_) => FailureKind::Busy,
+        ReadError::Store(StoreError::Busy) => FailureKind::Busy,
+        // A damaged file is no reason to try again, as a busy one is.
+        ReadError::Store(StoreError::Damaged { .. }) => FailureKind::Damaged,
+        ReadError::Newer | ReadError::Store(_) => FailureKind::Failed,
         _ => FailureKind::Damaged,
     };
     failed(kind, &error.to_string())

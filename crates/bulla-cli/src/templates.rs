@@ -13,6 +13,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::cmd::render::{Check, is_standard, read, shown};
 use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
 
 /// A template and where its rendering goes.
 pub(crate) struct Job {
@@ -208,19 +209,23 @@ pub(crate) fn unchanged_since(
     Err(Failure::new(Exit::Conflict, "changed", fact).hint("run this again"))
 }
 
-/// Reads all templates and lets `look` look at each, on as many processors as there are. What comes
-/// back is in their order; what cannot be read is told together.
+/// Reads all templates and lets `look` look at each, on as many processors as there are, with a progress
+/// bar unless `quiet`. What comes back is in their order; what cannot be read is told together.
 pub(crate) fn look_at<'j, T: Send>(
     jobs: &'j [Job],
+    quiet: bool,
     look: impl Fn(&'j Job, &str, Vec<u8>) -> T + Sync,
 ) -> (Vec<T>, Vec<Failure>) {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(jobs.len()));
-    let work = || {
+    let work = |progress: Option<&Progress>| {
         let mut own = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(number) else { break };
+            if let Some(progress) = progress {
+                progress.at(number as u64, jobs.len() as u64);
+            }
             let name = shown(&job.source);
             own.push((number, read(&job.source).map(|bytes| look(job, &name, bytes))));
         }
@@ -231,9 +236,10 @@ pub(crate) fn look_at<'j, T: Send>(
     thread::scope(|scope| {
         for _ in 1..threads {
             // Where the system allows no more threads, this one does it all.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
+            let _ = thread::Builder::new().spawn_scoped(scope, || work(None));
         }
-        work();
+        // The numbers that it gets are any, so each is looked at.
+        work(Some(&Progress::of_slow("reading", quiet)));
     });
     let mut done = done.into_inner().expect("nobody panics while holding it");
     done.sort_by_key(|(number, _)| *number);

@@ -63,7 +63,9 @@ fn failure(error: &clap::Error) -> Failure {
     };
     let like = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(ours);
     if let Some(like) = like.iter().find(|like| !like.is_empty()) {
-        return failure.hint(format_args!("is it {}?", ticked(like)));
+        // clap tells what is most like it last.
+        let like: Vec<_> = like.rsplit(", ").collect();
+        return failure.hint(format_args!("is it {}?", ticked(&like.join(", "))));
     }
     let usage = ours(ContextKind::Usage);
     match usage.strip_prefix("Usage: ").and_then(|usage| usage.lines().next()) {

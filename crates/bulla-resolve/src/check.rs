@@ -110,25 +110,33 @@ impl Check {
 }
 
 /// Whether a file is a text in UTF-16 or UTF-32, which some readers take by its byte order mark, or by where
-/// its first characters have NUL. Only what has a format is a text without such a mark, and with one only
-/// what decodes.
+/// its first characters have NUL. Only what has a format is one by that alone, everything else only if all of
+/// it decodes.
 pub(crate) fn is_utf16(src: &[u8], format: Option<Format>) -> bool {
     let has_syntax = format.is_some_and(|format| format != Format::Text);
-    let unit: fn([u8; 2]) -> u16 = match src {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        [a, b, c, d, ..] if has_syntax => {
-            let zeros = [a, b, c, d].into_iter().filter(|&&b| b == 0).count();
-            return zeros > 0 && zeros < 4;
-        }
-        _ => return false,
-    };
     if has_syntax {
-        return true;
+        let zeros = src.iter().take(4).filter(|&&b| b == 0).count();
+        let is_marked = src.starts_with(b"\xff\xfe") || src.starts_with(b"\xfe\xff");
+        return is_marked || (src.len() >= 4 && zeros > 0 && zeros < 4);
     }
-    let units = src.as_chunks::<2>().0.iter().map(|&pair| unit(pair));
     let is_text = |c: char| !c.is_control() || c.is_whitespace();
-    char::decode_utf16(units).all(|c| c.is_ok_and(is_text)) && src.len().is_multiple_of(2)
+    let in_16 = |unit: fn([u8; 2]) -> u16| {
+        let (units, rest) = src.as_chunks::<2>();
+        rest.is_empty()
+            && char::decode_utf16(units.iter().map(|&two| unit(two))).all(|c| c.is_ok_and(is_text))
+    };
+    let in_32 = |unit: fn([u8; 4]) -> u32| {
+        let (units, rest) = src.as_chunks::<4>();
+        let is_text = |&four: &[u8; 4]| char::from_u32(unit(four)).is_some_and(is_text);
+        rest.is_empty() && units.iter().all(is_text)
+    };
+    match src {
+        [0xff, 0xfe, 0, 0, ..] => in_32(u32::from_le_bytes),
+        [0, 0, 0xfe, 0xff, ..] => in_32(u32::from_be_bytes),
+        [0xff, 0xfe, ..] | [_, 0, _, 0, _, 0, ..] => in_16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] | [0, _, 0, _, 0, _, ..] => in_16(u16::from_be_bytes),
+        _ => false,
+    }
 }
 
 /// Where secrets stand in a template in clear, by all signs there are; in order, and none overlaps
@@ -251,6 +259,10 @@ mod tests {
             ("a.xml", encoded(u16::to_be_bytes, 1), true),
             ("a.json", encoded(u16::to_le_bytes, 1), true),
             ("a.conf", encoded(u16::to_le_bytes, 0), true),
+            ("a.conf", encoded(u16::to_le_bytes, 1), true),
+            ("a.conf", encoded(u16::to_be_bytes, 1), true),
+            ("a.conf", text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(), true),
+            ("a.conf", text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), true),
             ("a.bin", b"\xff\xfe\0\0\x01\0".to_vec(), false),
             ("a.bin", b"\0\x01ab".to_vec(), false),
             ("a.yaml", b"\xef\xbb\xbfa: 1\n".to_vec(), false),

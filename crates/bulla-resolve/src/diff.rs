@@ -139,7 +139,7 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
         let there = &old[starts[line]..];
         match earlier.version(&plan, row, there, &mut out.scratch) {
             Some((entry, version, length)) => {
-                out.push_changed(row, &entry, version);
+                out.push_changed(row, &earlier, &entry, version);
                 out.done = starts[line] + length;
             }
             None => {
@@ -466,6 +466,18 @@ impl Earlier {
             at += bytes.len();
         }
         ends_at(there, at).then_some(at)
+    }
+
+    /// Whether a value was another one at this version of its entry. Where an entry has several fields, most
+    /// of its versions change only one of them.
+    fn differs(&self, reference: &Reference, version: u64) -> bool {
+        let then = at_version(reference, version).and_then(|then| self.answers.get(&then));
+        match (then, self.answers.get(reference)) {
+            (Some(Answer::Value { secret: then, .. }), Some(Answer::Value { secret: now, .. })) => {
+                (!then.expose().ct_eq(now.expose())).into()
+            }
+            _ => true,
+        }
     }
 
     /// The answer for an index of the closure with one version of one entry.

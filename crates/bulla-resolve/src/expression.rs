@@ -220,9 +220,9 @@ fn before_break(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// Whether the letters of a reference stand in `src` in UTF-16.
+/// Whether the letters of a reference stand in `src` in UTF-16 or UTF-32.
 pub(crate) fn in_utf16(src: &[u8]) -> bool {
-    memmem::find(src, UTF16).is_some()
+    [UTF16, UTF32].iter().any(|letters| memmem::find(src, letters).is_some())
 }
 
 /// Whether the letters that every reference has stand in `src`; their escapes may differ.
@@ -259,12 +259,16 @@ pub(crate) const UNQUOTED: &str =
 
 static PLAIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SCHEME));
 
+/// How long one of [`BASE64`] may be with line ends in it.
+pub(crate) const LONGEST_ENCODED: usize = 64;
+
 /// What any base64 text holds that encodes `bulla://` after 0, 1 or 2 further bytes.
 const BASE64: [&str; 3] = ["YnVsbGE6Ly", "J1bGxhOi8v", "idWxsYTovL"];
 
-/// The letters that every reference has, and the beginning of one in UTF-16.
+/// The letters that every reference has, and the beginning of one in UTF-16 and UTF-32.
 const LETTERS: &[u8] = b"bulla";
 const UTF16: &[u8] = b"b\0u\0l\0l\0a\0:\0/";
+const UTF32: &[u8] = b"b\0\0\0u\0\0\0l\0\0\0l\0\0\0a\0\0\0:";
 
 static ENCODED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| BASE64.map(Finder::new));
 
@@ -276,7 +280,7 @@ static PIECES: LazyLock<AhoCorasick> = LazyLock::new(|| searcher(pieces()));
 
 /// All that is sought in a file first. As long as they are not many more, it does not matter how many.
 static SIGNS: LazyLock<AhoCorasick> =
-    LazyLock::new(|| searcher(pieces().chain([LETTERS, UTF16]).chain(migrate::SIGNS)));
+    LazyLock::new(|| searcher(pieces().chain([LETTERS, UTF16, UTF32]).chain(migrate::SIGNS)));
 
 fn pieces() -> impl Iterator<Item = &'static [u8]> {
     BASE64.iter().flat_map(|text| text.as_bytes().windows(PIECE))
@@ -465,6 +469,7 @@ mod tests {
             b"eHhidWxsYTovL2EvYg==",
             b"YnVsbGE6Ly9hL2I=",
             b"\xff\xfeb\0u\0l\0l\0a\0:\0/\0/\0",
+            b"\0\0\0b\0\0\0u\0\0\0l\0\0\0l\0\0\0a\0\0\0:\0\0\0/",
         ] {
             assert!(has_letters(text) || has_hits(text) || in_utf16(text));
             assert!(may_refer(text));

@@ -289,7 +289,7 @@ impl<'a> Reading<'a> {
     }
 
     fn reject_utf16(&mut self) {
-        let what = "the file is UTF-16, in which nothing is resolved";
+        let what = "the file is in UTF-16 or UTF-32, in which nothing is resolved";
         self.read.pending.push(Pending::new(0, Rule::WrongEncoding, what));
     }
 

@@ -90,8 +90,8 @@ pub enum OpenError {
     /// of somebody else look the same.
     #[error("no slot of the vault opens with this key")]
     Locked,
-    /// Not enough memory for Argon2id.
-    #[error("not enough memory to derive the key")]
+    /// Not enough memory for Argon2id, or no thread.
+    #[error("not enough memory or threads to derive the key")]
     OutOfMemory,
     /// The vault signs with another key than the expected one.
     #[error("the vault's pin is not the expected one: it is {found}")]
@@ -214,8 +214,8 @@ pub enum SealError {
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     NoRandomness,
-    /// Not enough memory for Argon2id.
-    #[error("not enough memory to derive the key")]
+    /// Not enough memory for Argon2id, or no thread.
+    #[error("not enough memory or threads to derive the key")]
     OutOfMemory,
 }
 

@@ -8,6 +8,7 @@ use aes_gcm::{Aes256Gcm, Tag};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
+use rayon_core::ThreadPoolBuilder;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -73,10 +74,11 @@ impl OneTimeKey {
 /// Argon2id, version 0x13, RFC 9106, with a 32-byte result.
 ///
 /// The matrix is ours, so that it can be wiped: the library only frees its own. It is too large to
-/// lock into memory under the usual limits.
+/// lock into memory under the usual limits. So are the threads: the library's own would end the program
+/// where there may be no more of them.
 ///
 /// # Errors
-/// If there is not enough memory for the matrix.
+/// If there is not enough memory for the matrix, or the system allows not one more thread.
 pub(crate) fn argon2id(
     passphrase: &[u8],
     salt: &[u8],
@@ -89,14 +91,19 @@ pub(crate) fn argon2id(
     let mut matrix: Vec<Block> = Vec::new();
     matrix.try_reserve_exact(params.block_count()).map_err(|_| OutOfMemory)?;
     matrix.resize(params.block_count(), Block::new());
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(passphrase, salt, &mut out[..], &mut matrix)
-        .expect("lengths and memory were checked");
+    let threads = |count| ThreadPoolBuilder::new().num_threads(count).build();
+    // As many as there are processors, or else one.
+    let threads = threads(0).or_else(|_| threads(1)).map_err(|_| OutOfMemory)?;
+    threads.install(|| {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(passphrase, salt, &mut out[..], &mut matrix)
+            .expect("lengths and memory were checked");
+    });
     matrix.zeroize();
     Ok(())
 }
 
-/// There is not enough memory for Argon2id.
+/// There is not enough memory, or no thread, for Argon2id.
 #[derive(Debug)]
 pub(crate) struct OutOfMemory;
 

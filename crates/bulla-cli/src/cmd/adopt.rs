@@ -178,6 +178,7 @@ fn stays(job: &Job, left: &Left) -> Failure {
         (Stays::Unclear, _) => {
             "write it as all read it alike, or name a dialect with --format, then adopt again; docs/reference.md tells the rules of each format"
         }
+        (_, Format::Yaml) => "write it in quotes or without escapes, then adopt again",
         _ => "write it without escapes or in another style, then adopt again",
     })
 }

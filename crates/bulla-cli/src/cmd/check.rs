@@ -124,7 +124,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
         not_run = jobs.iter_mut().filter_map(|job| job.check.take()).count();
     }
     let run_checks = args.checks.are_given(context, &jobs)? && !allow.contains(&Rule::CheckCommand);
-    let (checks, unread) = look_at(&jobs, |job, name, bytes| {
+    let (checks, unread) = look_at(&jobs, context.printer.quiet, |job, name, bytes| {
         let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
         let (check, template) = Check::with_template(name, bytes, job.format);
         (name.to_owned(), is_blank, check, run_checks.then_some((job, template)))

@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &DiffArgs) -> Done {
         return Err(Failure::usage("nothing says with which file to compare")
             .hint("--output FILE or --into DIR, as for `bulla render`"));
     }
-    let (pairs, unread) = look_at(&jobs, pair);
+    let (pairs, unread) = look_at(&jobs, context.printer.quiet, pair);
     failures.extend(unread);
     let (pairs, unread): (Vec<_>, Vec<_>) = pairs.into_iter().partition(Result::is_ok);
     failures.extend(unread.into_iter().filter_map(Result::err));

@@ -38,7 +38,7 @@ struct Asked {
 pub(crate) fn run(context: &Context, args: &RefsArgs) -> Done {
     let Plan { jobs, mut failures, .. } =
         Plan::of(context, &args.templates, args.format, &args.config)?;
-    let (asked, unread) = look_at(&jobs, |job, name, bytes| {
+    let (asked, unread) = look_at(&jobs, context.printer.quiet, |job, name, bytes| {
         let template = Template::parse(name, bytes, job.format);
         // A secret in clear asks for nothing.
         let problems = template.problems().iter().filter(|problem| problem.kind != Kind::Finding);

@@ -146,8 +146,9 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
     let paths = receipt::Paths::of(args, &jobs)?;
-    let (templates, failures) =
-        look_at(&jobs, |job, name, bytes| Template::parse(name, bytes, job.format));
+    let (templates, failures) = look_at(&jobs, context.printer.quiet, |job, name, bytes| {
+        Template::parse(name, bytes, job.format)
+    });
     unread.extend(failures);
     if !unread.is_empty() {
         return Err(several(context, unread));

@@ -48,7 +48,7 @@ impl<'a> Rows<'a> {
         }
         let found = earlier.version(self.plan, row, there, &mut self.scratch);
         let Some((entry, version, length)) = found else { return false };
-        self.push_changed(row, &entry, version);
+        self.push_changed(row, earlier, &entry, version);
         self.done += length;
         true
     }
@@ -60,8 +60,14 @@ impl<'a> Rows<'a> {
     }
 
     /// A row of the template that has another version of an entry in the file that is there.
-    pub(super) fn push_changed(&mut self, row: usize, entry: &str, version: u64) {
-        let before = self.lines(row, Some((entry, version)));
+    pub(super) fn push_changed(
+        &mut self,
+        row: usize,
+        earlier: &Earlier,
+        entry: &str,
+        version: u64,
+    ) {
+        let before = self.lines(row, Some((earlier, entry, version)));
         let after = self.lines(row, None);
         let numbers = after.first..;
         for ((line, before), pieces) in numbers.zip(before.lines).zip(after.lines) {
@@ -80,7 +86,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The lines of a row of the template, perhaps with another version of an entry.
-    fn lines(&self, row: usize, other: Option<(&str, u64)>) -> Lines {
+    fn lines(&self, row: usize, other: Option<(&Earlier, &str, u64)>) -> Lines {
         let (plan, line) = (self.plan, &self.plan.rows[row]);
         let mut out = Lines::from(line.number);
         for part in &line.parts {
@@ -117,10 +123,15 @@ impl<'a> Rows<'a> {
         out
     }
 
-    fn value(&self, slot: &Slot, other: Option<(&str, u64)>) -> Option<Piece> {
+    /// A value that is the same in another version of its entry is told by the one that it has now.
+    fn value(&self, slot: &Slot, other: Option<(&Earlier, &str, u64)>) -> Option<Piece> {
         let reference = self.plan.reference(slot.wanted, slot.alternative)?;
         let version = match other {
-            Some((entry, version)) if entry == reference.entry() => version,
+            Some((earlier, entry, version))
+                if entry == reference.entry() && earlier.differs(reference, version) =>
+            {
+                version
+            }
             _ => self.plan.versions[reference],
         };
         Some(Piece::Value { reference: reference.clone(), version })

@@ -11,7 +11,7 @@ use quick_xml::{Reader, XmlVersion, escape};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text, utf8};
-use crate::expression::{hits, may_refer};
+use crate::expression::{LONGEST_ENCODED, hits, may_refer};
 use crate::problem::Rule;
 use crate::reference::SCHEME;
 use crate::secret::Draft;
@@ -296,7 +296,10 @@ impl Pieces {
     fn check(&mut self, at: usize) -> Result<(), Malformed> {
         let is_broken = |hit: usize| {
             let next = self.ends.partition_point(|&end| end <= hit);
-            self.ends.get(next).is_some_and(|&end| end < hit + SCHEME.len())
+            let is_plain = self.text[hit..].starts_with(SCHEME.as_bytes());
+            let length = if is_plain { SCHEME.len() } else { LONGEST_ENCODED };
+            let end = self.text.len().min(hit + length);
+            self.ends.get(next).is_some_and(|&next| next < end)
         };
         if self.ends.len() > 1 && hits(&self.text).into_iter().any(is_broken) {
             let what = "a reference stands in front of this tag in pieces, which are not joined";

@@ -5,18 +5,21 @@ use bulla_resolve::{
 };
 use proptest::prelude::*;
 
-/// Two versions of every value, the second the newest.
+/// Two versions of every value, the second the newest. A field `same` has the same in both.
 struct Two;
 
 const OLD: &str = "OLDVALUE";
 const NEW: &str = "NEWVALUE";
+const KEPT: &str = "KEPTVALUE";
 
 impl Source for Two {
     fn resolve(&self, wanted: &[Reference]) -> Vec<Answer> {
         let answer = |reference: &Reference| {
-            let (value, version) = match reference.pin() {
-                Some(Pin::Version(1)) => (OLD, 1),
-                Some(Pin::Version(2)) | None => (NEW, 2),
+            let (value, version) = match (reference.pin(), reference.field()) {
+                (Some(Pin::Version(1)), "same") => (KEPT, 1),
+                (Some(Pin::Version(2)) | None, "same") => (KEPT, 2),
+                (Some(Pin::Version(1)), _) => (OLD, 1),
+                (Some(Pin::Version(2)) | None, _) => (NEW, 2),
                 _ => return Answer::Missing { part: RefPart::Entry, nearest: Vec::new() },
             };
             Answer::Value { secret: Secret::copied_from(value.as_bytes()), version }
@@ -32,6 +35,15 @@ fn compared(name: &str, template: &str, old: &str) -> Diff {
 }
 
 fn shown(diff: &Diff) -> String {
+    told(diff, |reference| reference.entry().to_owned())
+}
+
+/// The same, with the fields of values.
+fn fields(diff: &Diff) -> String {
+    told(diff, |reference| format!("{}/{}", reference.entry(), reference.field()))
+}
+
+fn told(diff: &Diff, name: fn(&Reference) -> String) -> String {
     let mut out = String::new();
     for row in &diff.rows {
         out.push(match row.sign {
@@ -44,7 +56,7 @@ fn shown(diff: &Diff) -> String {
                 Piece::Hidden => out.push('?'),
                 Piece::Text(text) => out.push_str(text),
                 Piece::Value { reference, version } => {
-                    out.push_str(&format!("<{}:{version}>", reference.entry()));
+                    out.push_str(&format!("<{}:{version}>", name(reference)));
                 }
             }
         }
@@ -101,6 +113,42 @@ fn values_in_base64_are_told_by_their_versions() {
     let (template, old) = (secret("eD17eyBidWxsYTovL2IveCB9fQ=="), secret("eD1PTERWQUxVRQ=="));
     let told = shown(&compared("t.yaml", &template, &old));
     assert!(told.ends_with("-  a: x=<b:1>\n+  a: x=<b:2>\n"), "{told}");
+}
+
+/// A value that did not change was told as changed, if another field of its entry did in the same row.
+#[test]
+fn what_a_new_version_left_alone_is_told_as_the_same() {
+    // `{{ bulla://b/same }}:{{ bulla://b/x }}`, and the same with values.
+    let data = |data| format!("apiVersion: v1\nkind: Secret\ndata:\n  a: {data}\n");
+    for (name, template, old, expected) in [
+        (
+            "t.yaml",
+            "a: '{{ bulla://b/same }}:{{ bulla://b/x | url }}'\n".to_owned(),
+            format!("a: '{KEPT}:{OLD}'\n"),
+            "-a: <b/same:2>:<b/x:1>\n+a: <b/same:2>:<b/x:2>\n",
+        ),
+        (
+            "t.yaml",
+            "a: |\n  {{ bulla://b/same }}\n  {{ bulla://b/x }}\n".to_owned(),
+            format!("a: |\n  {KEPT}\n  {OLD}\n"),
+            " a: |\n   <b/same:2>\n-  <b/x:1>\n+  <b/x:2>\n",
+        ),
+        (
+            "t.json",
+            r#"["bulla://b/same","bulla://b/x"]"#.to_owned(),
+            format!(r#"["{KEPT}","{OLD}"]"#),
+            "-[<b/same:2>,<b/x:1>]\n+[<b/same:2>,<b/x:2>]\n",
+        ),
+        (
+            "t.yaml",
+            data("e3sgYnVsbGE6Ly9iL3NhbWUgfX06e3sgYnVsbGE6Ly9iL3ggfX0="),
+            data("S0VQVFZBTFVFOk9MRFZBTFVF"),
+            "-  a: <b/same:2>:<b/x:1>\n+  a: <b/same:2>:<b/x:2>\n",
+        ),
+    ] {
+        let told = fields(&compared(name, &template, &old));
+        assert!(told.ends_with(expected), "{template}\n{told}");
+    }
 }
 
 /// In a text with escapes, or between two line ends of one with a reference, secrets in clear were shown.

@@ -81,7 +81,8 @@ fn is_plain_string(text: &str) -> bool {
     let begun = [SCHEME, "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let bytes = begun.unwrap_or(text).as_bytes();
     let Some(first) = bytes.first() else { return false };
-    first.is_ascii_alphanumeric() && bytes.iter().all(is_carried) && is_no_other_type(text)
+    let begins = first.is_ascii_alphanumeric() || *first == b'/';
+    begins && bytes.iter().all(is_carried) && is_no_other_type(text)
 }
 
 /// Whether plain text of the template stays plain with values in it. Around them stands what the
@@ -244,8 +245,18 @@ mod tests {
 
     #[test]
     fn only_what_is_a_string_everywhere_stays_plain() {
-        for text in ["GOCSPX-abc_DEF", "1//0gabc-_x", "hunter2", "8Q~x.y", "p@ss", "v1.2.3", "a=b"]
-        {
+        for text in [
+            "GOCSPX-abc_DEF",
+            "1//0gabc-_x",
+            "hunter2",
+            "8Q~x.y",
+            "p@ss",
+            "v1.2.3",
+            "a=b",
+            "/u3+7Q==",
+            "/",
+            "/1",
+        ] {
             assert!(is_plain_string(text), "{text}");
         }
         for text in [
