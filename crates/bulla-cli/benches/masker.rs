@@ -16,6 +16,9 @@ mod forms;
 mod masker;
 #[path = "../src/cmd/run/numbers.rs"]
 mod numbers;
+#[allow(dead_code, unused_imports, reason = "a benchmark has no tests")]
+#[path = "../src/cmd/run/shells.rs"]
+mod shells;
 
 use divan::Bencher;
 use divan::counter::BytesCount;

@@ -11,6 +11,7 @@ mod numbers;
 mod pipeline;
 mod pump;
 mod screen;
+mod shells;
 mod signals;
 
 use std::ffi::{OsStr, OsString};

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::pty::Session;
-use crate::support::{Home, SECRETS, VALUE, Way};
+use crate::support::{Home, SECRETS, VALUE, Way, skipped};
 
 /// A home with a secret, and a template `t.env` that asks for it.
 fn home() -> Home {
@@ -253,6 +253,62 @@ fn output_of_a_terminal_goes_into_a_file_masked() {
     let screen = Session::start_with(&home, &args, Some(out)).ends(0);
     assert!(screen.contains("still"), "{screen}");
     assert_eq!(home.read("out"), b"********.\n");
+}
+
+/// What real printers make of quotes side by side, and of characters of which only some are shown.
+#[test]
+fn what_printers_make_of_odd_values_is_masked() {
+    let printers = [
+        r#"zsh -fc 'for f in q qq qqq qqqq q+ q- V; do eval "print -r -- \${($f)SECRET}"; done
+            W=$SECRET; typeset -p W; set -x; : "$SECRET"'"#,
+        r#"bash -c 'printf %q\\n "$SECRET"; echo "${SECRET@Q}"; declare -p SECRET; set -x; : "$SECRET"'"#,
+        "dash -c 'export -p' | grep -a SECRET",
+        r#"mkdir d; touch "d/$SECRET"; for style in escape c shell-escape; do
+            ls --quoting-style=$style d; done; ls -Nq d; stat -c %N "d/$SECRET"; find d -type f -ls; rm -r d"#,
+        r#"git init -q g; cd g; touch "$SECRET"; git status -s; cd ..; rm -rf g"#,
+        r#"python3 -c 'import os; v = os.environ["SECRET"]; print([v], ascii(v), v.encode("utf-8"))'"#,
+        r#"python3 -c 'import os, yaml; v = os.environ["SECRET"]; print(yaml.safe_dump(v, allow_unicode=True))
+print(yaml.safe_dump(v), yaml.safe_dump(v + chr(27), allow_unicode=True))'"#,
+        r#"php -r '$v = getenv("SECRET"); echo json_encode($v), json_encode($v, JSON_UNESCAPED_UNICODE);'"#,
+        r#"node -e 'const v = process.env.SECRET; console.log([v], JSON.stringify(v));
+            console.log(require("js-yaml").dump(v + "\x1b"))'"#,
+    ];
+    for value in [
+        "abcd''efgh",
+        "''abcd'''efgh''",
+        "abcd'ef gh'ijkl'",
+        "abcd\u{a0}ef\u{e9}ghij",
+        "abcd\u{ad}efgh\u{200b}ijkl\u{feff}mnop\u{e9}",
+        "abcd\u{2028}efgh",
+        "abcd\u{2028}efgh\u{e9}\u{85}'ijkl\"\u{1}'!",
+        "abcd\u{e9}'efgh",
+        "abcd\u{a0}efgh\u{1b}'\u{e9}",
+    ] {
+        let home = Home::new(Way::Identity);
+        home.bulla(["set", "a"]).stdin(value).succeeds();
+        home.write("t.env", "SECRET=bulla://a/password\n");
+        for locale in ["C.UTF-8", "C"] {
+            for printer in printers {
+                // A dialect that carries both quotes.
+                let args = ["run", "--format", "dotenv-docker"];
+                let run = home.bulla(args).args(&script(printer)[1..]).env("LC_ALL", locale);
+                let run = run.env("NODE_PATH", std::env::var("NODE_PATH").unwrap_or_default());
+                let ended = run.env("PYTHONUTF8", "1").run();
+                let shown = format!("{}{}", String::from_utf8_lossy(&ended.stdout), ended.stderr);
+                if ["not found", "Cannot find module", "No module"]
+                    .iter()
+                    .any(|why| shown.contains(why))
+                {
+                    skipped(printer);
+                    continue;
+                }
+                assert!(shown.contains("********"), "{locale}: {printer} of {value:?}: {shown}");
+                for piece in ["abcd", "efgh", "ijkl", "mnop"] {
+                    assert!(!shown.contains(piece), "{locale}: {printer} of {value:?}: {shown}");
+                }
+            }
+        }
+    }
 }
 
 /// A program without a terminal, in the middle of its work.

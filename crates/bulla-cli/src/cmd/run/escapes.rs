@@ -5,6 +5,7 @@ use std::io::Write as _;
 use zeroize::Zeroizing;
 
 use super::forms::{each_char, push};
+use super::shells;
 
 /// Adds what is made of a text by XML and HTML, by what escapes with a backslash, by what shows control
 /// characters as keys, by shells and by YAML's double quotes.
@@ -16,16 +17,15 @@ pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     for &(special, control, beyond) in PRINTERS {
         // Of plain text, all that escape the same make the same.
         if !(is_plain && done.contains(&special)) {
-            forms.push(printed(text, special, control, beyond));
+            forms.push(printed(text, special, control, beyond, |_| false));
             done.push(special);
         }
     }
-    for (plain, first) in SHELLS {
-        for beyond in [Beyond::Keep, Beyond::Octal] {
-            if is_ascii && beyond == Beyond::Octal {
-                break;
-            }
-            forms.push(shell(text, plain, first, beyond));
+    forms.push(rust(text));
+    shells::add(text, forms);
+    for &(shows, special, control, beyond) in HIDERS {
+        if !text.chars().all(shows) {
+            forms.push(printed(text, special, control, beyond, shows));
         }
     }
     if is_plain {
@@ -33,7 +33,6 @@ pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     }
     add_references(text, forms);
     forms.extend(yaml_texts(text));
-    forms.extend([true, false].map(|keep| gnu(text, keep)));
     for (tab, meta) in
         [("\t", Some("M-")), ("^I", Some("M-")), ("\\t", None), ("\\t", Some("\\M-"))]
     {
@@ -50,6 +49,7 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     ("'\\!", Control::Octal("\\033"), Beyond::Keep),
     ("'\\!", Control::Octal("\\033"), Beyond::Octal),
     (SINGLE, Control::Key, Beyond::Keep),
+    (SINGLE, Control::Key, Beyond::Meta),
     // `ls -Q`, git's paths; SQLite's `tcl`; `ls -b`; `find -ls`; `sed -n l`.
     (DOUBLE, Control::Octal("\\033"), Beyond::Keep),
     (DOUBLE, Control::Octal("\\033"), Beyond::Octal),
@@ -64,10 +64,9 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Octal),
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Braces("\\x")),
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Keep),
-    // Go's `%q` and `%+q`; Rust's `{:?}`; Ruby's `inspect`, also of bytes.
+    // Go's `%q` and `%+q`; Ruby's `inspect`, also of bytes.
     (DOUBLE, Control::Hex, Beyond::Keep),
     (DOUBLE, Control::Hex, Beyond::Unicode),
-    (DOUBLE, Control::Braces, Beyond::Keep),
     (RUBY, Control::Capital("\\u00"), Beyond::Keep),
     (RUBY, Control::Capital("\\x"), Beyond::Keep),
     (RUBY, Control::Capital("\\x"), Beyond::Bytes),
@@ -79,8 +78,42 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     ("'\"\\", Control::Raw, Beyond::Keep),
     // What cannot be shown: `ls -q`, and text as ASCII.
     ("", Control::Question, Beyond::Keep),
+    ("", Control::Question, Beyond::Questions),
     ("", Control::Raw, Beyond::Question),
 ];
+
+/// The same of those that write only some beyond ASCII in another way, and which they show.
+const HIDERS: &[(Shows, &str, Control, Beyond)] = &[
+    // bash's `printf %q`, `set -x` and `declare -p`; zsh's flags `qqqq` and `q+`.
+    (is_shown, SINGLE, Control::Octal("\\E"), Beyond::Octal),
+    (is_shown, "'\\!", Control::Octal("\\033"), Beyond::Octal),
+    (is_shown, SINGLE, Control::Key, Beyond::Key),
+    // `ls -Q`; `ls -b`; `ls -q`.
+    (is_shown, DOUBLE, Control::Octal("\\033"), Beyond::Octal),
+    (is_shown, " \\", Control::Octal("\\033"), Beyond::Octal),
+    (is_shown, "", Control::Question, Beyond::Question),
+    // Ruby's `inspect`; Go's `%q`.
+    (is_shown, RUBY, Control::Capital("\\x"), Beyond::Capital),
+    (is_printable, DOUBLE, Control::Hex, Beyond::Unicode),
+];
+
+/// Whether a character is shown as it is.
+type Shows = fn(char) -> bool;
+
+/// Whether the C library takes a character for one that can be printed. Those that are not assigned it does
+/// not, but which these are depends on its version.
+pub(super) fn is_shown(c: char) -> bool {
+    c.is_ascii() || !(c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+/// Whether Python, Go and Rust do: no blank but the one of ASCII, no format, nothing private.
+pub(super) fn is_printable(c: char) -> bool {
+    // Behind another, a combining mark is shown as it is.
+    let mut pair = [b'x'; 5];
+    let length = 1 + c.encode_utf8(&mut pair[1..]).len();
+    let pair = std::str::from_utf8(&pair[..length]).unwrap_or_default();
+    c.is_ascii() || pair.escape_debug().count() == 2
+}
 
 const SINGLE: &str = "'\\";
 const DOUBLE: &str = "\"\\";
@@ -90,9 +123,7 @@ const RUBY: &str = "\"\\#";
 
 /// How a control character of ASCII is written.
 #[derive(Clone, Copy)]
-enum Control {
-    /// `\u{1b}`, as Rust does.
-    Braces,
+pub(super) enum Control {
     /// `\x1B`, or with more in front of the digits, as Ruby does.
     Capital(&'static str),
     /// `\x1b`, as Go does.
@@ -112,9 +143,8 @@ enum Control {
 }
 
 impl Control {
-    fn write(self, c: char, digit_next: bool, out: &mut Vec<u8>) {
+    pub(super) fn write(self, c: char, digit_next: bool, out: &mut Vec<u8>) {
         let by_letter = match self {
-            Self::Braces => "\0\t\n\r",
             Self::Capital(_) => "\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}",
             Self::Hex | Self::Octal(_) => "\u{7}\u{8}\t\n\u{b}\u{c}\r",
             Self::Key => "\t\n",
@@ -127,7 +157,6 @@ impl Control {
         }
         let code = u32::from(c);
         match self {
-            Self::Braces => number(out, format_args!("\\u{{{code:x}}}")),
             Self::Capital(_) if c == '\u{7f}' => out.extend_from_slice(b"\\x7F"),
             Self::Capital(begin) => number(out, format_args!("{begin}{code:02X}")),
             Self::Hex => number(out, format_args!("\\x{code:02x}")),
@@ -151,10 +180,18 @@ enum Beyond {
     Braces(&'static str),
     /// `\xE2\x82\xAC`
     Bytes,
+    /// `\u20AC`
+    Capital,
     Keep,
+    /// `\M-\C-E`, or `\u20ac` where one byte does not do.
+    Key,
+    /// `\M-b\M-\C-B\M-,`
+    Meta,
     /// `\342\202\254`
     Octal,
     Question,
+    /// One for each byte.
+    Questions,
     /// `\u20ac`
     Unicode,
 }
@@ -168,11 +205,18 @@ impl Beyond {
         match self {
             Self::Braces(begin) => number(out, format_args!("{begin}{{{code:x}}}")),
             Self::Bytes => each(|out, byte| number(out, format_args!("\\x{byte:02X}"))),
+            Self::Capital if code > 0xffff => number(out, format_args!("\\u{{{code:X}}}")),
+            Self::Capital => number(out, format_args!("\\u{code:04X}")),
             Self::Keep => push(c, out),
+            Self::Key if code <= 0xff => meta(out, c as u8),
+            Self::Meta => each(meta),
             Self::Octal => each(|out, byte| number(out, format_args!("\\{byte:03o}"))),
             Self::Question => out.push(b'?'),
-            Self::Unicode if code > 0xffff => number(out, format_args!("\\U{code:08x}")),
-            Self::Unicode => number(out, format_args!("\\u{code:04x}")),
+            Self::Questions => each(|out, _| out.push(b'?')),
+            Self::Key | Self::Unicode if code > 0xffff => {
+                number(out, format_args!("\\U{code:08x}"))
+            }
+            Self::Key | Self::Unicode => number(out, format_args!("\\u{code:04x}")),
         }
     }
 }
@@ -192,7 +236,32 @@ fn letter(c: char) -> u8 {
     }
 }
 
-fn printed(text: &str, special: &str, control: Control, beyond: Beyond) -> Zeroizing<Vec<u8>> {
+/// A byte beyond ASCII as zsh writes it.
+fn meta(out: &mut Vec<u8>, byte: u8) {
+    out.extend_from_slice(b"\\M-");
+    match byte & 0x7f {
+        low @ (0..=0x1f | 0x7f) => out.extend([b'\\', b'C', b'-', low ^ 0x40]),
+        low => out.push(low),
+    }
+}
+
+/// Rust's `{:?}`.
+fn rust(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len() + 2));
+    number(&mut out, format_args!("{text:?}"));
+    out.pop();
+    out.remove(0);
+    out
+}
+
+/// `shows`: which of those beyond ASCII are written as they are, whatever `beyond` says.
+fn printed(
+    text: &str,
+    special: &str,
+    control: Control,
+    beyond: Beyond,
+    shows: Shows,
+) -> Zeroizing<Vec<u8>> {
     let mut rest = text.chars().peekable();
     let mut next = || Some((rest.next()?, rest.peek().copied()));
     let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len()));
@@ -202,62 +271,10 @@ fn printed(text: &str, special: &str, control: Control, beyond: Beyond) -> Zeroi
             push(c, &mut out);
         } else if c.is_ascii_control() || (c.is_control() && matches!(control, Control::Node)) {
             control.write(c, after.is_some_and(|after| after.is_ascii_digit()), &mut out);
-        } else if c.is_ascii() {
+        } else if c.is_ascii() || shows(c) {
             push(c, &mut out);
         } else {
             beyond.write(c, &mut out);
-        }
-    }
-    out
-}
-
-/// What is plain in the middle to `printf %q` of bash and to zsh's flag `q`, by its options, and of that
-/// what is not at the beginning.
-const SHELLS: [(&str, &str); 3] =
-    [("#%+-./:=@_~", "#~"), ("!#%+,-./:=@_~", "=~"), ("!%+,-./:=@_~", "=~")];
-
-/// Without quotes: a backslash before what is special, and `$'\033'`.
-fn shell(text: &str, plain: &str, first: &str, beyond: Beyond) -> Zeroizing<Vec<u8>> {
-    let mut begins = true;
-    let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len()));
-    for c in text.chars() {
-        let begins = std::mem::take(&mut begins);
-        if c.is_ascii_control() {
-            out.extend_from_slice(b"$'");
-            Control::Octal("\\033").write(c, false, &mut out);
-            out.push(b'\'');
-        } else if c.is_ascii() {
-            let is_plain = c.is_ascii_alphanumeric() || plain.contains(c);
-            out.extend((!is_plain || (begins && first.contains(c))).then_some(b'\\'));
-            push(c, &mut out);
-        } else if beyond == Beyond::Keep {
-            push(c, &mut out);
-        } else {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                number(&mut out, format_args!("$'\\{byte:03o}'"));
-            }
-        }
-    }
-    out
-}
-
-/// In single quotes, with `'$'\033''` between them where it is not printable, as GNU's `ls` and `printf %q`
-/// write names; `keep`: what is beyond ASCII stays.
-fn gnu(text: &str, keep: bool) -> Zeroizing<Vec<u8>> {
-    let beyond = if keep { Beyond::Keep } else { Beyond::Octal };
-    let mut escaping = false;
-    let mut out = Zeroizing::new(Vec::with_capacity(10 * text.len()));
-    for c in text.chars() {
-        let escapes = c.is_ascii_control() || !(keep || c.is_ascii());
-        if escapes != escaping {
-            out.extend_from_slice(if escapes { b"'$'" } else { b"''" });
-            escaping = escapes;
-        }
-        match c {
-            '\'' => out.extend_from_slice(b"'\\''"),
-            _ if c.is_ascii_control() => Control::Octal("\\033").write(c, false, &mut out),
-            _ if c.is_ascii() => push(c, &mut out),
-            _ => beyond.write(c, &mut out),
         }
     }
     out
@@ -272,7 +289,12 @@ fn keys(text: &str, tab: &str, meta: Option<&str>) -> Zeroizing<Vec<u8>> {
     each_char(text, |c, out| match meta {
         _ if c == '\t' => out.extend_from_slice(tab.as_bytes()),
         None if c == '\n' => out.extend_from_slice(b"\\n"),
-        None if !c.is_ascii() => push(c, out),
+        None if !c.is_ascii() && is_shown(c) => push(c, out),
+        None if c > '\u{ff}' => number(out, format_args!("\\u{:04x}", u32::from(c))),
+        None if !c.is_ascii() => {
+            out.extend_from_slice(b"\\M-");
+            key(c as u8 & 0x7f, out);
+        }
         _ => {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 if let Some(meta) = meta.filter(|_| !byte.is_ascii()) {
@@ -295,6 +317,13 @@ fn add_references(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     ];
     forms.push(each_char(text, |c, out| if c.is_ascii() { push(c, out) } else { decimal(c, out) }));
     let raw = ["\t", "\n", "\r"];
+    // Browsers.
+    if text.contains('\u{a0}') {
+        forms.push(referred(text, QUOTES[0], raw, |c, out| match c {
+            '\u{a0}' => named(c, out),
+            _ => push(c, out),
+        }));
+    }
     for quotes in QUOTES {
         for white in [raw, ["&#9;", "&#10;", "&#13;"], ["&#09;", "&#10;", "&#13;"]] {
             if white != raw && !text.contains(['\t', '\n', '\r']) {
@@ -358,8 +387,11 @@ const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf 
 
 /// Between double quotes in YAML, with all that is printable, as PyYAML writes it, and in ASCII.
 pub(super) fn yaml_texts(text: &str) -> [Zeroizing<Vec<u8>>; 3] {
-    ['\u{10ffff}', '\u{ffff}', '~'].map(|last| each_char(text, |c, out| yaml(c, last, out)))
+    ['\u{10ffff}', PYTHON, '~'].map(|last| each_char(text, |c, out| yaml(c, last, out)))
 }
+
+/// The last that PyYAML and libyaml take to be printable; of blanks, also U+00A0.
+const PYTHON: char = '\u{ffff}';
 
 /// A character between double quotes in YAML 1.1, as libyaml and its like write it; what is printable
 /// stays up to `last`.
@@ -376,11 +408,11 @@ fn yaml(c: char, last: char, out: &mut Vec<u8>) {
         '\r' => 'r',
         '\u{1b}' => 'e',
         '\u{85}' => 'N',
-        '\u{a0}' => '_',
+        '\u{a0}' if last != PYTHON => '_',
         '\u{2028}' => 'L',
         '\u{2029}' => 'P',
         ' '..='~' => return push(c, out),
-        _ if !c.is_control() && c <= last => return push(c, out),
+        _ if !c.is_control() && c <= last && c != '\u{feff}' => return push(c, out),
         '\0'..='\u{ff}' => return number(out, format_args!("\\x{:02X}", u32::from(c))),
         '\0'..='\u{ffff}' => return number(out, format_args!("\\u{:04X}", u32::from(c))),
         _ => return number(out, format_args!("\\U{:08X}", u32::from(c))),
@@ -388,7 +420,7 @@ fn yaml(c: char, last: char, out: &mut Vec<u8>) {
     out.extend([b'\\', short as u8]);
 }
 
-fn number(out: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
+pub(super) fn number(out: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
     out.write_fmt(number).expect("a Vec takes everything");
 }
 
@@ -464,6 +496,27 @@ mod tests {
                     "\\\"#{\\u{1b}\u{e9}\u{1f600}\\\\",
                     "\\\"\\#{\\e\u{e9}\u{1f600}\\\\",
                     "\\\"\\#{\\e\\xC3\\xA9\\xF0\\x9F\\x98\\x80\\\\",
+                ],
+            ),
+            // Only some beyond ASCII are escaped: by bash, zsh (in C, too), `ls -b` and `ls -q`; by PyYAML and
+            // js-yaml; by browsers; by their documents, by Go, Rust and Ruby.
+            (
+                "a\u{a0}\u{2028}\u{85}\u{feff}\u{e9}\u{1b} '",
+                vec![
+                    "a\u{a0}\\342\\200\\250\\302\\205\u{feff}\u{e9}\\E \\'",
+                    "a\u{a0}\\342\\200\\250\\302\\205\u{feff}\u{e9}\\033 \\'",
+                    "a\u{a0}\\u2028\\M-\\C-E\u{feff}\u{e9}\\C-[ \\'",
+                    "a\\M-B\\M- \\M-b\\M-\\C-@\\M-(\\M-B\\M-\\C-E\\M-o\\M-;\\M-?\\M-C\\M-)\\C-[ \\'",
+                    "a\u{a0}\\u2028\\M-^E\u{feff}\u{e9}^[ '",
+                    "a\u{a0}\\342\\200\\250\\302\\205\u{feff}\u{e9}\\033\\ '",
+                    "a\u{a0}??\u{feff}\u{e9}? '",
+                    "a????????????? '",
+                    "a\u{a0}\\L\\N\\uFEFF\u{e9}\\e '",
+                    "a\\_\\L\\N\\uFEFF\u{e9}\\e '",
+                    "a&nbsp;\u{2028}\u{85}\u{feff}\u{e9}\u{1b} '",
+                    "a\\u00a0\\u2028\\u0085\\ufeff\u{e9}\\x1b '",
+                    "a\\u{a0}\\u{2028}\\u{85}\\u{feff}\u{e9}\\u{1b} '",
+                    "a\u{a0}\\u2028\\u0085\u{feff}\u{e9}\\e '",
                 ],
             ),
             // Data::Dumper, bash's printf %q, zsh's (q); zsh's (qqqq).

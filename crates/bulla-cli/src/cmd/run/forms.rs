@@ -40,7 +40,7 @@ pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
     if value.len() <= PIECE && is_maskable(value) {
         pieces.push(value);
     }
-    for line in value.split(|&byte| byte == b'\n' || byte == b'\r').map(<[u8]>::trim_ascii) {
+    for line in lines(value).into_iter().map(<[u8]>::trim_ascii) {
         // The first and last lines of a PEM text are known to everybody.
         let armour = line.starts_with(b"-----") && line.ends_with(b"-----");
         if !armour {
@@ -49,6 +49,16 @@ pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
         }
     }
     pieces
+}
+
+/// What stands between line ends, of text also those of YAML 1.1.
+fn lines(value: &[u8]) -> Vec<&[u8]> {
+    match std::str::from_utf8(value) {
+        Ok(text) => {
+            text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).map(str::as_bytes).collect()
+        }
+        Err(_) => value.split(|&byte| byte == b'\n' || byte == b'\r').collect(),
+    }
 }
 
 /// Adds all forms of a value's pieces to `forms`; some come twice.
@@ -183,7 +193,9 @@ const PERCENT: [(&str, &str); 12] = [
 
 /// Adds JSON, and JSON as a string of JSON, as in logs of requests.
 fn add_json(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
-    for &(numbered, ascii, capital, slash) in JSON {
+    let has_lines = text.contains(['\u{2028}', '\u{2029}']);
+    let rows = JSON.iter().filter(|row| has_lines || row.0 != LINES);
+    for &(numbered, ascii, capital, slash) in rows {
         for delete in [false, true] {
             if delete && !text.contains('\u{7f}') {
                 break;
@@ -213,14 +225,20 @@ const JSON: &[(&str, bool, bool, bool)] = &[
     ("", true, false, false),
     ("", false, false, true),
     ("", true, false, true),
+    // Go and PHP, where these are in the text.
+    (LINES, false, false, false),
+    (LINES, false, false, true),
     // Go; Gson; .NET; PHP for HTML.
-    ("<>&", false, false, false),
+    ("<>&\u{2028}\u{2029}", false, false, false),
     ("<>&", true, false, false),
-    ("<>&='", false, false, false),
+    ("<>&='\u{2028}\u{2029}", false, false, false),
     ("\"<>&'+`", true, true, false),
-    ("<>&'\"", false, true, true),
+    ("<>&'\"\u{2028}\u{2029}", false, true, true),
     ("<>&'\"", true, true, true),
 ];
+
+/// Line ends to JavaScript.
+const LINES: &str = "\u{2028}\u{2029}";
 
 /// How the inside of a JSON string is written.
 #[derive(Clone, Copy)]
@@ -260,7 +278,7 @@ fn add_python(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
                 forms.push(each_char(text, |c, out| match u8::try_from(c) {
                     Ok(byte) if Some(byte) == quote || byte == b'\\' => out.extend([b'\\', byte]),
                     _ if c.is_ascii_graphic() || c == ' ' => push(c, out),
-                    _ if keep && !c.is_ascii() => push(c, out),
+                    _ if keep && !c.is_ascii() && escapes::is_printable(c) => push(c, out),
                     _ => python(u32::from(c), out),
                 }));
             }
@@ -462,6 +480,7 @@ mod tests {
                     "k\u{1}\\u20ac\\U0001f600'",
                 ],
             ),
+            ("k\u{a0}\u{e9}\u{301}\u{e0001}z".as_bytes(), vec!["k\\xa0\u{e9}\u{301}\\U000e0001z"]),
             (b"\xc3\xa4 \xff \n\t!", vec!["\u{e4} \\xff \n\t!", "\\xc3\\xa4 \\xff \\n\\t!"]),
         ] {
             for text in texts {
@@ -489,6 +508,7 @@ mod tests {
             ("GOCSPX-0123456789abcdefghij", 350),
             ("Hq7'xW\"9zT$Lm`4\\Kd+/=", 450),
             ("k'\u{1b}[0m \"&<\u{fc}\u{20ac}\u{1f600}\u{1}\u{7f}\t", 600),
+            ("k'\u{1b}[0m \"&<\u{fc}\u{a0}\u{2028}\u{1f600}\u{1}\u{7f}\t", 650),
         ] {
             let mut forms = Vec::new();
             add_all(value.as_bytes(), &mut forms);
