@@ -109,8 +109,9 @@ fn each<'t>(
     let mut found = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let inner = line.trim();
-        let start = at + line.len() - line.trim_start().len();
+        // A byte order mark is white space of a kind.
+        let rest = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let (inner, start) = (rest.trim_end(), at + line.len() - rest.len());
         at += line.len();
         // The line of a registry in `.npmrc` begins as a comment does.
         let is_registry = inner.starts_with("//") && inner.contains("/:_");
@@ -352,6 +353,7 @@ mod tests {
         for (text, expected) in [
             ("smtp_password = hunter22\n", "smtp_password hunter22"),
             ("db_password=geheim", "db_password geheim"),
+            ("\u{feff}db_password=geheim", "db_password geheim"),
             ("  password = \"geheim\"", "password geheim"),
             ("password: s3kr!t # old", "password s3kr!t"),
             ("proxy_ssl_password hunter22;", "proxy_ssl_password hunter22"),
