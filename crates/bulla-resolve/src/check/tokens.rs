@@ -128,8 +128,9 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
 
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
-    // The letters of a name can be written by their numbers.
-    has_name(src) || memmem::find(src, br"\u").is_some()
+    // The letters of a name can be written by their numbers, and a line end in it be escaped.
+    let hides = |at: usize| matches!(src.get(at + 1), Some(b'u' | b'U' | b'x' | b'\n' | b'\r'));
+    has_name(src) || memchr::memchr_iter(b'\\', src).any(hides)
 }
 
 /// Whether one of [`NAMES`] stands in `src`, in whatever case.
@@ -262,6 +263,15 @@ mod tests {
             let steps = STEPS.get();
             assert!(steps < (least + 2) * text.len(), "{steps} steps for {piece}");
         }
+    }
+
+    /// Keys and kinds in YAML, of which only `\u` was known.
+    #[test]
+    fn names_may_be_written_in_escapes() {
+        for text in [r#""passwor\x64": a"#, r#"kind: "Secre\U00000074""#, "\"pass\\\n  word\": a"] {
+            assert!(may_name_secrets(text.as_bytes()), "{text}");
+        }
+        assert!(!may_name_secrets(br"a: C:\temp\new"));
     }
 
     #[test]
