@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::{self, Finder};
-use memchr::{memchr, memchr3, memchr3_iter};
+use memchr::{memchr, memchr_iter, memchr3, memchr3_iter};
 use zeroize::Zeroizing;
 
 use crate::Reference;
@@ -228,6 +228,13 @@ pub(crate) fn in_utf16(src: &[u8]) -> bool {
 /// Whether the letters that every reference has stand in `src`; their escapes may differ.
 pub(crate) fn has_letters(src: &[u8]) -> bool {
     memmem::find(src, LETTERS).is_some()
+}
+
+/// Whether a letter may be written by its number, or a word over two lines, in a format with the escapes of
+/// YAML or some of them.
+pub(crate) fn may_escape_letters(src: &[u8]) -> bool {
+    let hides = |at: usize| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r'));
+    memchr_iter(b'\\', src).any(hides)
 }
 
 /// Says that a reference stands where none is resolved.

@@ -10,7 +10,7 @@ use crate::adopt::signs::{
     JDBC, TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, passwords_in_jdbc,
     url_length,
 };
-use crate::expression::searcher;
+use crate::expression::{may_escape_letters, searcher};
 use crate::reference::SCHEME;
 
 /// Strings with the shape of a token, a private key or a URL with a password. A reference is no such URL;
@@ -128,9 +128,7 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
 
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
-    // The letters of a name can be written by their numbers, and a line end in it be escaped.
-    let hides = |at: usize| matches!(src.get(at + 1), Some(b'u' | b'U' | b'x' | b'\n' | b'\r'));
-    has_name(src) || memchr::memchr_iter(b'\\', src).any(hides)
+    has_name(src) || may_escape_letters(src)
 }
 
 /// Whether one of [`NAMES`] stands in `src`, in whatever case.

@@ -11,6 +11,7 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use super::{Malformed, Role, Scalar};
+use crate::expression;
 
 /// What a file is made of.
 pub(super) enum Node {
@@ -51,13 +52,8 @@ pub(super) fn scan(
 /// Whether it is worth while to look for Secrets, or data in base64, in a file.
 pub(super) fn may_hold_secret(src: &[u8]) -> bool {
     let has = |sign: &[u8]| memmem::find(src, sign).is_some();
-    (has(b"apiVersion") && (has(b"Secret") || has(b"binaryData"))) || may_escape_letters(src)
-}
-
-/// Whether a letter may be written by its number, or a word over two lines, in a YAML or JSON file.
-pub(super) fn may_escape_letters(src: &[u8]) -> bool {
-    memmem::find_iter(src, b"\\")
-        .any(|at| matches!(src.get(at + 1), Some(b'x' | b'u' | b'U' | b'\n' | b'\r')))
+    (has(b"apiVersion") && (has(b"Secret") || has(b"binaryData")))
+        || expression::may_escape_letters(src)
 }
 
 /// What stands in base64 in `text`; line ends do not count.

@@ -88,7 +88,7 @@ impl Syntax for Yaml {
     }
 
     fn may_hide(&self, src: &[u8]) -> bool {
-        kubernetes::may_escape_letters(src)
+        expression::may_escape_letters(src)
     }
 }
 
