@@ -210,6 +210,7 @@ const SECRET_WORDS: &[&str] = &[
     "credentials",
     "dbpass",
     "identitytoken",
+    "masterauth",
     "pass",
     "passphrase",
     "passwd",
@@ -217,6 +218,7 @@ const SECRET_WORDS: &[&str] = &[
     "privatekey",
     "pwd",
     "registrytoken",
+    "requirepass",
     "secret",
     "secretkey",
     "sshpass",
@@ -379,6 +381,8 @@ mod tests {
             "rootpassword",
             "DBPASS",
             "SSHPASS",
+            "requirepass",
+            "masterauth",
         ] {
             assert!(is_secret_name(name), "{name}");
         }

@@ -146,8 +146,8 @@ const PROSE_AND_PROGRAMS: &[&str] = &[
 
 /// A line that gives a name a value.
 fn line(line: &str) -> Option<Named<'_>> {
-    // `export A=x`, `set a x`, `- a: x`, `//registry/:_authToken=x`
-    let at = ["export ", "set ", "- "].iter().find(|word| line.starts_with(*word));
+    // `export A=x`, `set $a x` of nginx, `set a x`, `- a: x`, `//registry/:_authToken=x`
+    let at = ["export ", "set $", "set ", "- "].iter().find(|word| line.starts_with(*word));
     let mut at = at.map_or(0, |word| word.len());
     if line.starts_with("//") {
         at = line.find("/:")? + 2;
@@ -359,6 +359,8 @@ mod tests {
             ("proxy_ssl_password hunter22;", "proxy_ssl_password hunter22"),
             ("auth_token \"geheim\";", "auth_token geheim"),
             ("set smtp_pass=\"hunter22\"", "smtp_pass hunter22"),
+            ("set $api_key \"geheim\";", "api_key geheim"),
+            ("requirepass hunter22", "requirepass hunter22"),
             ("export API_KEY='a-b-c'", "API_KEY a-b-c"),
             ("'db_password' => 'geheim',", "db_password geheim"),
             ("\"password\": \"geheim\",", "password geheim"),

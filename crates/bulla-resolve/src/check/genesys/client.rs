@@ -41,6 +41,9 @@ enum Authority {
     Unknown,
 }
 
+/// The domains of Google's servers for mail, and of its addresses for everyone.
+const GOOGLE: &[&str] = &["gmail.com", "googlemail.com"];
+
 /// The reference that an option is, if it is one and nothing else.
 pub(super) fn reference(option: &Setting) -> Option<Reference> {
     Reference::parse(std::str::from_utf8(&option.value).ok()?).ok()
@@ -53,7 +56,7 @@ impl<'a> Client<'a> {
         let protocol = text(if fetches { "type" } else { "server-type" }).to_ascii_uppercase();
         let host = match text("server").to_ascii_lowercase().trim_end_matches('.') {
             "" => Host::Unknown,
-            host if is_in(host, &["gmail.com", "googlemail.com"]) => Host::Google,
+            host if is_in(host, GOOGLE) => Host::Google,
             host if is_in(host, &["office365.com", "outlook.com", "outlook.office.com"]) => {
                 Host::Microsoft
             }
@@ -102,7 +105,18 @@ impl<'a> Client<'a> {
     }
 
     fn is_google(&self) -> bool {
-        self.authority == Authority::Google || self.host == Host::Google
+        let is_gmail = |option: &Setting| {
+            let address = plain(option).unwrap_or_default().to_ascii_lowercase();
+            address.rsplit_once('@').is_some_and(|(_, domain)| GOOGLE.contains(&domain))
+        };
+        // Where nothing else says whose mailbox it is, its address does.
+        let by_address = self.host == Host::Unknown
+            && self.authority == Authority::Missing
+            && ["mailbox", "user"]
+                .iter()
+                .filter_map(|name| self.section.option(name))
+                .any(is_gmail);
+        self.authority == Authority::Google || self.host == Host::Google || by_address
     }
 
     fn is_microsoft(&self) -> bool {
