@@ -15,33 +15,47 @@ pub fn dotenv_pairs(
     format: Format,
 ) -> Result<Vec<(String, Secret)>, Problem> {
     let mut pairs = Vec::new();
+    let pair = &mut |name: &str, _, value: &[u8]| {
+        pairs.push((name.to_owned(), Secret::copied_from(value)));
+    };
+    match each_pair(src, format, pair) {
+        Ok(()) => Ok(pairs),
+        Err(problem) => Err(locate(file, src, vec![problem]).remove(0)),
+    }
+}
+
+/// Shows `pair` each name, the number of the scalar that is its value, and the value.
+pub(crate) fn each_pair(
+    src: &[u8],
+    format: Format,
+    pair: &mut dyn FnMut(&str, usize, &[u8]),
+) -> Result<(), Pending> {
     let mut name = String::new();
     let mut unclear = None;
-    let scanned = format.syntax().scan(src, &mut |scalar| match scalar.role {
-        Role::Key => name = String::from_utf8_lossy(scalar.text.bytes(src)).into_owned(),
-        Role::Value if matches!(scalar.text, Text::Opaque) => {
-            let name = std::mem::take(&mut name);
-            unclear.get_or_insert((scalar.span.start, name));
+    let mut number = 0;
+    let scanned = format.syntax().scan(src, &mut |scalar| {
+        match scalar.role {
+            Role::Key => name = String::from_utf8_lossy(scalar.text.bytes(src)).into_owned(),
+            Role::Value if matches!(scalar.text, Text::Opaque) => {
+                let name = std::mem::take(&mut name);
+                unclear.get_or_insert((scalar.span.start, name));
+            }
+            Role::Value => pair(&std::mem::take(&mut name), number, scalar.text.bytes(src)),
+            _ => {}
         }
-        Role::Value => {
-            let value = Secret::copied_from(scalar.text.bytes(src));
-            pairs.push((std::mem::take(&mut name), value));
-        }
-        _ => {}
+        number += 1;
     });
-    let problem = match (scanned, unclear) {
-        (Err(malformed), _) => malformed.into(),
-        (Ok(()), Some((at, name))) => {
-            let what = if name.is_empty() {
-                "the readers of such files disagree on this line".to_owned()
-            } else {
-                format!("the readers of such files disagree on the value of {}", escaped(&name))
-            };
-            Pending::new(at, Rule::Malformed, what)
-        }
-        (Ok(()), None) => return Ok(pairs),
+    let (at, name) = match (scanned, unclear) {
+        (Err(malformed), _) => return Err(malformed.into()),
+        (Ok(()), Some(unclear)) => unclear,
+        (Ok(()), None) => return Ok(()),
     };
-    Err(locate(file, src, vec![problem]).remove(0))
+    let what = if name.is_empty() {
+        "the readers of such files disagree on this line".to_owned()
+    } else {
+        format!("the readers of such files disagree on the value of {}", escaped(&name))
+    };
+    Err(Pending::new(at, Rule::Malformed, what))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::Reference;
 use crate::filter::Filter;
 use crate::format::{Content, Format, Output, Part, Refusal, Text};
+use crate::pairs::each_pair;
 use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate_first};
 use crate::secret::{Draft, Secret};
 use crate::source::{Answer, Failure, RefPart, Source};
@@ -180,7 +181,8 @@ impl<'a> Placing<'a> {
             used,
             placed,
         };
-        let Some(format) = template.format.filter(|_| !template.places.is_empty()) else {
+        let is_copied = template.places.is_empty() && !template.variables;
+        let Some(format) = template.format.filter(|_| !is_copied) else {
             let copy = Secret::copied_from(&template.src);
             return Some(rendering(copy, Vec::new(), Vec::new(), Vec::new()));
         };
@@ -188,6 +190,10 @@ impl<'a> Placing<'a> {
         let mut use_it = |index: usize| used[index] = true;
         let fillings: Vec<_> =
             template.places.iter().map(|place| self.filling(place, &mut use_it)).collect();
+        if template.variables {
+            let (contents, values) = self.variables(format, &fillings)?;
+            return Some(rendering(contents, values, self.used(&used), Vec::new()));
+        }
         let size = fillings.iter().flatten().map(|filling| filling.len(self)).sum::<usize>();
         let mut out = Output::with_capacity(template.src.len() + size);
         let mut placed = Vec::with_capacity(fillings.len());
@@ -219,15 +225,55 @@ impl<'a> Placing<'a> {
             }
             return None;
         }
-        let used = template.wanted.iter().zip(self.answers).zip(used).filter_map(
-            |((wanted, answer), used)| match answer {
-                Some(Answer::Value { version, .. }) if used => {
-                    Some((wanted.reference.clone(), *version))
+        Some(rendering(out.bytes.finish(), out.values, self.used(&used), proof.placed))
+    }
+
+    /// The values that are `used`, by reference and version.
+    fn used(&self, used: &[bool]) -> Vec<(Reference, u64)> {
+        let answers = self.template.wanted.iter().zip(self.answers).zip(used);
+        let versions = answers.filter_map(|((wanted, answer), used)| match answer {
+            Some(Answer::Value { version, .. }) if *used => {
+                Some((wanted.reference.clone(), *version))
+            }
+            _ => None,
+        });
+        versions.collect()
+    }
+
+    /// What [`Template::into_variables`] tells of, and where values stand in it.
+    fn variables(
+        &mut self,
+        format: Format,
+        fillings: &[Option<Filling>],
+    ) -> Option<(Secret, Vec<Range<usize>>)> {
+        let template = self.template;
+        let mut out = Output::with_capacity(template.src.len());
+        let mut places = template.places.iter().zip(fillings).peekable();
+        let mut refused = Vec::new();
+        let read = each_pair(&template.src, format, &mut |name, number, text| {
+            let start = out.bytes.len();
+            out.bytes.push(name.as_bytes());
+            out.bytes.push(b"=");
+            match places.next_if(|(place, _)| place.scalar == number) {
+                Some((place, Some(filling))) => {
+                    filling.parts(self, place).into_iter().for_each(|part| out.copy(part));
+                    if out.bytes.bytes()[start..].contains(&0) {
+                        refused.push(place);
+                    }
                 }
-                _ => None,
-            },
-        );
-        Some(rendering(out.bytes.finish(), out.values, used.collect(), proof.placed))
+                Some((_, None)) => {}
+                None => out.bytes.push(text),
+            }
+            out.bytes.push(b"\0");
+        });
+        let all = places.next().is_none() && fillings.iter().all(Option::is_some);
+        for place in refused {
+            let what = "the value {} has a NUL in it, and a variable ends there";
+            self.report(place, Rule::CannotCarry, what);
+        }
+        // A file that is malformed is told as such already, but not one whose readers disagree.
+        self.pending.extend(read.err().filter(|_| template.problems.is_empty()));
+        (all && self.pending.is_empty()).then(|| (out.bytes.finish(), out.values))
     }
 
     /// The values for a place, or `None` if one is not to be had, which is then told. Which are used is told

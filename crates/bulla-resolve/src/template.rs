@@ -20,6 +20,8 @@ pub struct Template {
     pub(crate) wanted: Vec<Wanted>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) shape: Shape,
+    /// Whether it is rendered as the variables that it sets.
+    pub(crate) variables: bool,
 }
 
 /// A reference that a template asks for.
@@ -80,7 +82,16 @@ impl Template {
         let Read { places, pending, wanted, shape, .. } = read;
         let problems = locate_first(name, &src, pending);
         let wanted = wanted.into_list();
-        Self { name: name.to_owned(), src, format, places, wanted, problems, shape }
+        let variables = false;
+        Self { name: name.to_owned(), src, format, places, wanted, problems, shape, variables }
+    }
+
+    /// Has it rendered as the variables that it sets, which is for [`Format::Dotenv`] and its dialects: as
+    /// `NAME=VALUE` and a NUL each, in its order, the block that environ(7) tells of. A value is there as it
+    /// is, so it may be any that has no NUL: no reader of such files stands between.
+    #[must_use]
+    pub fn into_variables(self) -> Self {
+        Self { variables: true, ..self }
     }
 
     /// The name that it was given.

@@ -102,7 +102,7 @@ fn prepare(
     )
     .map_err(|failures| several(context, failures))?;
     let (of_env, of_files) = renderings.split_at(args.env.len());
-    let variables = variables(of_env, format)?;
+    let variables = variables(of_env);
     let mut files = Vec::new();
     for ((name, _), rendering) in args.file.iter().zip(of_files) {
         files.push(MemoryFile::new(name, &rendering.contents).map_err(not_started)?);
@@ -218,38 +218,49 @@ fn templates(
     args: &RunArgs,
     format_of_env: Format,
 ) -> Result<Vec<Template>, Failure> {
-    let of_env = args.env.iter().map(|path| (path, Some(format_of_env)));
     // A dialect of dotenv that was named is for the variables, if there are any.
     let format = args.reading.format.filter(|it| args.env.is_empty() || !is_dotenv(*it));
-    let of_files = args.file.iter().map(|(_, path)| (path, format));
+    let of_env = args.env.iter().map(|path| variables_of(path, format_of_env));
+    let of_files = args.file.iter().map(|(_, path)| parsed(path, format));
     let (mut templates, mut unread) = (Vec::new(), Vec::new());
-    for (path, format) in of_env.chain(of_files) {
-        if path == Path::new("-") {
-            return Err(Failure::usage("standard input belongs to the program"));
-        }
-        match render::read(path) {
-            Ok(bytes) => templates.push(Template::parse(&shown(path), bytes, format)),
+    for template in of_env.chain(of_files) {
+        match template {
+            Ok(template) => templates.push(template),
             Err(failure) => unread.push(failure),
         }
     }
     if unread.is_empty() { Ok(templates) } else { Err(several(context, unread)) }
 }
 
-/// What the templates set, in their order.
-fn variables(renderings: &[Rendering], format: Format) -> Result<Vec<(String, Secret)>, Failure> {
-    let mut variables = Vec::new();
-    for rendering in renderings {
-        let contents = rendering.contents.expose();
-        let pairs = dotenv_pairs(&rendering.name, contents, format).map_err(|problem| {
-            let failure = Failure::from(problem);
-            match format {
-                Format::Dotenv => failure.hint(DIALECTS),
-                _ => failure,
-            }
-        })?;
-        variables.extend(pairs);
+fn parsed(path: &Path, format: Option<Format>) -> Result<Template, Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::usage("standard input belongs to the program"));
     }
-    Ok(variables)
+    Ok(Template::parse(&shown(path), render::read(path)?, format))
+}
+
+/// A template of variables, on which the readers of such files agree.
+fn variables_of(path: &Path, format: Format) -> Result<Template, Failure> {
+    let template = parsed(path, Some(format))?;
+    match dotenv_pairs(template.name(), template.bytes(), format) {
+        // What else is wrong with it is told with all that is.
+        Err(problem) if template.problems().is_empty() => {
+            let failure = Failure::from(problem);
+            Err(if format == Format::Dotenv { failure.hint(DIALECTS) } else { failure })
+        }
+        _ => Ok(template.into_variables()),
+    }
+}
+
+/// What the templates set, in their order.
+fn variables(renderings: &[Rendering]) -> Vec<(String, Secret)> {
+    let blocks = renderings.iter().map(|rendering| rendering.contents.expose());
+    let pairs = blocks.flat_map(|block| block.split(|&b| b == 0)).filter_map(|pair| {
+        let equals = pair.iter().position(|&b| b == b'=')?;
+        let name = String::from_utf8_lossy(&pair[..equals]).into_owned();
+        Some((name, Secret::copied_from(&pair[equals + 1..])))
+    });
+    pairs.collect()
 }
 
 /// The way out where readers of a dotenv file differ.
