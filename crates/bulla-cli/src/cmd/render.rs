@@ -146,6 +146,10 @@ pub(crate) fn run(context: &Context, args: &RenderArgs) -> Done {
     allow.extend(&args.reading.allow);
     let checks = args.check.are_given(context, &jobs)?;
     let paths = receipt::Paths::of(args, &jobs)?;
+    match &args.switch {
+        None => write::recover(context, jobs.iter().filter_map(|job| job.target.as_deref())),
+        Some(link) => write::recover(context, [link.as_path()].into_iter()),
+    }
     let (templates, failures) = look_at(&jobs, context.printer.quiet, |job, name, bytes| {
         Template::parse(name, bytes, job.format)
     });

@@ -202,6 +202,13 @@ fn an_interrupted_render_is_finished_or_undone() {
             assert!(leftover(&home).is_empty(), "{:?}", leftover(&home));
             all_or_none(&home);
         }
+        // One that then fails does, too: it said that nothing was written, while files were old and new.
+        let home = crashed();
+        home.write("in/one.json", r#"{"a": "bulla://gone/password"}"#);
+        let failed = home.bulla(["render", "in", "--into", "out"]).fails(4);
+        assert!(failed.stderr.contains("an interrupted render into "), "{failed}");
+        assert!(leftover(&home).is_empty(), "{:?}", leftover(&home));
+        all_or_none(&home);
     }
     assert_eq!(outcomes, BTreeSet::from(["new".to_owned(), "old".to_owned()]));
 }

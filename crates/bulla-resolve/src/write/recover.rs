@@ -27,6 +27,8 @@ pub struct Recovered {
     pub folder: PathBuf,
     /// Whether all of its files are the new ones; else all are the old ones.
     pub finished: bool,
+    /// A folder that no link leads to any more, and that could not be removed whole.
+    pub left: Option<PathBuf>,
 }
 
 /// Finishes or undoes what a crash left in `folder`, and in the folders that belong to it. Whoever
@@ -62,13 +64,17 @@ pub(super) fn recover_folder(
         parts.extend(Part::find(path, transaction, until)?);
     }
     let mut finished = settle(&parts)?;
+    let mut left = None;
     for part in &parts {
         if let Some(names) = &part.contents.switch {
             let folder = &part.journal.folder;
             finished = names.are_switched(folder).map_err(|error| {
                 WriteError::io(&folder.path.join(&names.link), "look at", error)
             })?;
-            names.tidy(folder)?;
+            // Without an end, every later one would fail at it, too.
+            if let Err(WriteError::Io { path, .. }) = names.tidy(folder) {
+                left = Some(path);
+            }
         }
     }
     for part in &parts {
@@ -80,7 +86,7 @@ pub(super) fn recover_folder(
     // The lead knows all the others, so it goes last.
     parts.sort_by_key(|part| part.journal.folder.path == lead);
     parts.into_iter().for_each(|part| part.journal.remove());
-    Ok(Some(Recovered { folder: folder.path.clone(), finished }))
+    Ok(Some(Recovered { folder: folder.path.clone(), finished, left }))
 }
 
 /// One folder of a transaction.

@@ -41,6 +41,7 @@ pub struct Switch {
 enum State {
     Waiting,
     Switched,
+    Done,
 }
 
 impl Switch {
@@ -91,6 +92,8 @@ impl Switch {
         }
         let hidden = journals.hidden_name();
         let names = Names::new(name, hidden.transaction, before.as_deref());
+        // One that is too long for a folder would stand in the journal, and stop whoever reads that.
+        parent.stat(&names.new).map_err(|error| one(io(link, "create", error)))?;
         if let Some(old) = &names.old
             && protected.lie_in(&parent.path.join(old))
         {
@@ -105,11 +108,12 @@ impl Switch {
     }
 
     /// Lets the link lead to the new folder, durably, and removes the old one if it was made for this
-    /// link in this way.
+    /// link in this way; if that is not possible, why not. What can be removed of it then is, and the
+    /// link leads to the new folder all the same.
     ///
     /// # Errors
     /// The first failure of the system, after which everything is as it was.
-    pub fn commit(mut self) -> Result<(), Vec<WriteError>> {
+    pub fn commit(mut self) -> Result<Option<WriteError>, Vec<WriteError>> {
         let switched = self.parent.rename(self.hidden.of_new(), &self.names.link);
         switched.map_err(|error| vec![io(&self.link, "replace", error)])?;
         self.state = State::Switched;
@@ -121,7 +125,10 @@ impl Switch {
             }
             return Err(errors);
         }
-        Ok(())
+        let left = self.names.tidy(&self.parent).err();
+        // Nothing that comes later would do better.
+        self.state = State::Done;
+        Ok(left)
     }
 
     /// What crashed transactions had left beside the link, and what became of it.
@@ -193,7 +200,7 @@ impl Drop for Switch {
         if self.state == State::Waiting {
             let _ = self.parent.remove(self.hidden.of_new());
         }
-        if self.names.tidy(&self.parent).is_err() {
+        if self.state != State::Done && self.names.tidy(&self.parent).is_err() {
             self.journals.keep();
         }
     }
@@ -243,7 +250,8 @@ impl Names {
     }
 }
 
-/// Removes what is there under a name, with everything in it, and follows no link.
+/// Removes what is there under a name, with everything in it, and follows no link. What cannot be removed
+/// keeps nothing else; the first such failure is told.
 fn remove_all(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
@@ -254,18 +262,22 @@ fn remove_all(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
         }
         Err(error) => return Err(error),
     };
+    let mut failed = None;
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {
             continue;
         }
-        match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
+        let removed = match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
             // A folder, in the words of Linux and of POSIX.
-            Err(Errno::ISDIR | Errno::PERM) => remove_all(&folder, name)?,
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error),
-        }
+            Err(Errno::ISDIR | Errno::PERM) => remove_all(&folder, name),
+            removed => removed,
+        };
+        failed = failed.or(removed.err().filter(|error| *error != Errno::NOENT));
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }

@@ -1,5 +1,6 @@
 //! From renderings and templates to files: prepared first, and committed when nothing else can fail.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,7 +53,14 @@ pub(crate) fn switch(
     let prepare = |protected: &[&Path]| Switch::prepare(link, targets, protected, WAIT);
     let switch = prepared(context, targets, sources, prepare)?;
     tell(context, switch.recovered());
-    switch.commit().map_err(|errors| failures(context, errors))
+    let left = switch.commit().map_err(|errors| failures(context, errors))?;
+    if let Some(error) = left {
+        context.printer.warn(format_args!(
+            "{error}: it is what {} led to before; remove it by hand",
+            link.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Prepares what writes `targets`. It is told of what it must not write: `sources`, and files of bulla's.
@@ -67,6 +75,18 @@ fn prepared<T>(
     let protected: Vec<_> =
         sources.iter().copied().chain(own.iter().map(PathBuf::as_path)).collect();
     prepare(&protected).map_err(|errors| failures(context, errors))
+}
+
+/// Finishes or undoes what a crash left where `targets` go, even if nothing is written then: until that is
+/// done, files of two renderings are in use together. What stands in its way is told by who writes.
+pub(crate) fn recover<'t>(context: &Context, targets: impl Iterator<Item = &'t Path>) {
+    let folders: BTreeSet<_> = targets.filter_map(Path::parent).collect();
+    for folder in folders {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        if let Ok(Some(recovered)) = bulla_resolve::recover(folder, Duration::ZERO) {
+            tell(context, &[recovered]);
+        }
+    }
 }
 
 fn tell(context: &Context, recovered: &[Recovered]) {
@@ -95,7 +115,12 @@ pub(crate) const WAIT: Duration = Duration::from_secs(10);
 /// What a crash had left, as it is told.
 pub(crate) fn told(recovered: &Recovered) -> String {
     let done = if recovered.finished { "finished" } else { "undone" };
-    format!("an interrupted render into {} was {done}", recovered.folder.display())
+    let left = recovered
+        .left
+        .as_ref()
+        .map(|left| format!("; {} could not be removed, remove it by hand", left.display()));
+    let folder = recovered.folder.display();
+    format!("an interrupted render into {folder} was {done}{}", left.unwrap_or_default())
 }
 
 /// Everything that bulla keeps for itself, whether it is there already or not.
