@@ -64,8 +64,9 @@ pub(crate) fn open<'s>(
             Ok(vault) => return Ok((vault, OpenedBy::Kernel)),
             Err(OpenError::Rekeyed) => {
                 // The key that `unlock` keeps will never open it again.
-                let failure = Failure::from(OpenError::Rekeyed).hint("bulla lock, then try again");
-                return Err(Failure { exit: Exit::Locked, ..failure });
+                let hints = vec!["bulla lock, then try again".to_owned()];
+                let failure = Failure::from(OpenError::Rekeyed);
+                return Err(Failure { exit: Exit::Locked, hints, ..failure });
             }
             Err(error) => return Err(error.into()),
         }

@@ -303,7 +303,7 @@ fn plan(
         }
         return context.printer.value(&line);
     }
-    context.printer.line(format_args!(
+    context.printer.one_line(format_args!(
         "{}:{}  {} -> {expression}{words}",
         shown(&job.source),
         find.line,

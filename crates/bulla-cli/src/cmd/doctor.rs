@@ -58,9 +58,9 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Done {
             context.printer.value(&value)?;
             continue;
         }
-        context.printer.line(format_args!("{state:6} {what:12} {text}"))?;
+        context.printer.one_line(format_args!("{state:6} {what:12} {text}"))?;
         for hint in hints {
-            context.printer.line(format_args!("       {:12} hint: {hint}", ""))?;
+            context.printer.one_line(format_args!("       {:12} hint: {hint}", ""))?;
         }
     }
     Ok(Exit::worst(ends))

@@ -116,7 +116,7 @@ fn ls(context: &Context) -> Done {
                 }))?;
             } else {
                 let mark = if here { '*' } else { ' ' };
-                context.printer.line(format_args!(
+                context.printer.one_line(format_args!(
                     "{mark} {:16} {sort:10}  {}  {detail}",
                     slot.label,
                     time(slot.added)
