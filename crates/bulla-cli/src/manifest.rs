@@ -18,14 +18,30 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::files::{open_regular, read_at_most};
 use crate::source::closest;
-use crate::templates::{Job, matching, named, walk};
+use crate::templates::{Exclude, Found, Job};
 
-// Where the templates are listed, if none are named.
+// Where the templates are listed, if none are named, and what is none of them.
 #[derive(clap::Args)]
 pub(crate) struct Config {
     /// The file that lists the templates where none are named [default: bulla.toml]
     #[arg(long, value_name = "FILE", conflicts_with = "templates")]
     pub(crate) config: Option<PathBuf>,
+    /// Leave out of folders what this matches: the name of a file or folder, or with a `/` its path, with
+    /// * ? [] and **
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+}
+
+impl Config {
+    /// What is left out by the command line.
+    pub(crate) fn exclude(&self) -> Result<Exclude, Failure> {
+        let mut exclude = Exclude::default();
+        for pattern in &self.exclude {
+            let added = exclude.add(pattern, Path::new(""));
+            added.map_err(|why| Failure::usage(format_args!("--exclude {pattern}: {why}")))?;
+        }
+        Ok(exclude)
+    }
 }
 
 /// What a command works on: what was named, or what the file lists.
@@ -51,14 +67,17 @@ impl Plan {
         if paths.is_empty() {
             return Self::listed(context, format, config);
         }
-        let (jobs, failures) = named(paths, format);
-        Ok(Self {
-            context: context.with_vault(None),
-            jobs,
-            failures,
-            allow: Vec::new(),
-            file: None,
-        })
+        let exclude = config.exclude()?;
+        let mut found = Found::without(&exclude);
+        found.named(paths, format);
+        Ok(Self::of_found(context, found))
+    }
+
+    /// What was found of that which was named.
+    pub(crate) fn of_found(context: &Context, found: Found<'_>) -> Self {
+        let Found { jobs, failures, .. } = found;
+        let context = context.with_vault(None);
+        Self { context, jobs, failures, allow: Vec::new(), file: None }
     }
 
     /// What the file lists.
@@ -73,16 +92,10 @@ impl Plan {
                 .hint("name templates, or list them in a bulla.toml; docs/reference.md says how"));
         }
         let text = read(&path)?;
-        let document = Document { path: &path, text: &text };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut plan = Self {
-            context: context.with_vault(None),
-            jobs: Vec::new(),
-            failures: Vec::new(),
-            allow: Vec::new(),
-            file: None,
-        };
-        document.read(folder, context, &mut plan)?;
+        let mut document =
+            Document { path: &path, text: &text, folder, exclude: config.exclude()? };
+        let mut plan = document.read(context)?;
         for job in plan.jobs.iter_mut().filter(|_| format.is_some()) {
             job.format = format;
         }
@@ -129,22 +142,33 @@ fn read(path: &Path) -> Result<String, Failure> {
 struct Document<'a> {
     path: &'a Path,
     text: &'a str,
+    /// The folder that it lies in, and its paths are relative to.
+    folder: &'a Path,
+    exclude: Exclude,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Document<'_> {
-    fn read(&self, folder: &Path, context: &Context, plan: &mut Plan) -> Result<(), Failure> {
+    fn read(&mut self, context: &Context) -> Result<Plan, Failure> {
         let table = DeTable::parse(self.text).map_err(|error| {
             self.wrong(&error.span().unwrap_or(0..0), "the file is no TOML here")
         })?;
-        let keys = ["vault", "allow", "recipients", "template"];
+        let exclude = table.get_ref().get("exclude").map(|list| self.array(list)).transpose()?;
+        for pattern in exclude.unwrap_or_default() {
+            let added = self.exclude.add(self.string(pattern)?, self.folder);
+            added.map_err(|why| self.wrong(&pattern.span(), why))?;
+        }
+        let mut plan = Plan::of_found(context, Found::without(&self.exclude));
+        let keys = ["vault", "exclude", "allow", "recipients", "template"];
         for (key, value) in table.get_ref() {
             match self.key(key.get_ref(), &key.span(), &keys)? {
                 "vault" => {
-                    let vault = folder.join(self.string(value)?);
+                    let vault = self.folder.join(self.string(value)?);
                     plan.context = context.with_vault(Some(vault));
                 }
+                // It is for all templates, so it was looked at first.
+                "exclude" => {}
                 "allow" => {
                     for rule in self.array(value)? {
                         let found = check::rule(self.string(rule)?);
@@ -153,17 +177,17 @@ impl Document<'_> {
                 }
                 "template" => {
                     for template in self.array(value)? {
-                        self.template(template, folder, plan)?;
+                        self.template(template, &mut plan)?;
                     }
                 }
                 // Accepted later, for bundles; to pass over it now would be to seal for nobody.
                 _ => return Err(self.not_yet(key.get_ref(), &key.span())),
             }
         }
-        Ok(())
+        Ok(plan)
     }
 
-    fn template(&self, value: &Value<'_>, folder: &Path, plan: &mut Plan) -> Result<(), Failure> {
+    fn template(&self, value: &Value<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let DeValue::Table(table) = value.get_ref() else {
             return Err(self.wrong(&value.span(), "a template is a table, written [[template]]"));
         };
@@ -195,17 +219,16 @@ impl Document<'_> {
         let Some(path) = path else {
             return Err(self.wrong(&value.span(), "the template has no path"));
         };
-        let first = plan.jobs.len();
-        self.expand(&value.span(), folder, path, target, plan)?;
+        let Found { mut jobs, mut failures, .. } = self.expand(&value.span(), path, target)?;
+        plan.failures.append(&mut failures);
         // So a folder can be listed behind those of its files that need to be told more about.
-        let mut found = plan.jobs.split_off(first);
         let known: HashSet<_> = plan.jobs.iter().map(|job| (&job.source, &job.target)).collect();
-        let listed = found.len();
-        found.retain(|job| !known.contains(&(&job.source, &job.target)));
-        if found.is_empty() && listed > 0 {
+        let listed = jobs.len();
+        jobs.retain(|job| !known.contains(&(&job.source, &job.target)));
+        if jobs.is_empty() && listed > 0 {
             return Err(self.wrong(&value.span(), "templates above list all files of this one"));
         }
-        for mut job in found {
+        for mut job in jobs {
             (job.format, job.mode, job.owner) = (format, mode, owner);
             job.check.clone_from(&check);
             plan.jobs.push(job);
@@ -213,29 +236,28 @@ impl Document<'_> {
         Ok(())
     }
 
-    /// Adds a file, the files of a folder or those that a pattern matches.
+    /// A file, the files of a folder or those that a pattern matches.
     fn expand(
         &self,
         at: &Range<usize>,
-        folder: &Path,
         path: &str,
         target: Option<&str>,
-        plan: &mut Plan,
-    ) -> Result<(), Failure> {
-        let into = target.map(|target| folder.join(target));
-        let full = folder.join(path);
+    ) -> Result<Found<'_>, Failure> {
+        let mut found = Found::without(&self.exclude);
+        let into = target.map(|target| self.folder.join(target));
+        let full = self.folder.join(path);
         if !path.contains(['*', '?', '[']) {
             if full.is_dir() {
-                walk(&full, into.as_deref(), None, &mut plan.jobs, &mut plan.failures);
-                return Ok(());
+                found.walk(&full, into.as_deref(), None);
+                return Ok(found);
             }
             let is_folder = target.is_some_and(|target| target.ends_with('/'));
             let target = match full.file_name() {
                 Some(name) if is_folder => into.map(|into| into.join(name)),
                 _ => into,
             };
-            plan.jobs.push(Job::new(full, target, None));
-            return Ok(());
+            found.jobs.push(Job::new(full, target, None));
+            return Ok(found);
         }
         let fixed = fixed_part(path);
         let rest = Path::new(path).strip_prefix(&fixed).unwrap_or(Path::new(path));
@@ -246,14 +268,19 @@ impl Document<'_> {
         let parts: Option<Vec<_>> = parts.collect();
         let parts =
             parts.ok_or_else(|| self.wrong(at, "the path of the template is no pattern"))?;
-        let before = plan.jobs.len() + plan.failures.len();
-        let (base, into) = (folder.join(fixed), into.as_deref());
-        matching(&base, into, &parts, &mut plan.jobs, &mut plan.failures);
-        if plan.jobs.len() + plan.failures.len() == before {
-            let what = "the path of the template matches no file";
-            return Err(Failure { exit: Exit::Missing, ..self.wrong(at, what) });
+        found.matching(&self.folder.join(fixed), into.as_deref(), &parts);
+        if found.jobs.is_empty() && found.failures.is_empty() {
+            let missing = Failure {
+                exit: Exit::Missing,
+                ..self.wrong(at, "the path of the template matches no file")
+            };
+            return Err(if self.exclude.is_empty() {
+                missing
+            } else {
+                missing.hint("`exclude` may leave all of them out")
+            });
         }
-        Ok(())
+        Ok(found)
     }
 
     /// One of the known keys.

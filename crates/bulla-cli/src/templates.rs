@@ -1,6 +1,7 @@
 //! Which templates a command is about, and reading many of them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,90 +38,141 @@ impl Job {
     }
 }
 
-/// The files that are named, and those in the folders that are, with what cannot be looked at.
-pub(crate) fn named(paths: &[PathBuf], format: Option<Format>) -> (Vec<Job>, Vec<Failure>) {
-    let (mut jobs, mut failures) = (Vec::new(), Vec::new());
-    for path in paths {
-        if !is_standard(path) && path.is_dir() {
-            walk(path, None, format, &mut jobs, &mut failures);
+/// What is left out of folders: what git keeps for itself, and what patterns with `* ? []` and `**` say. One
+/// without `/` is for the name of a file or folder wherever it lies, another for its path.
+#[derive(Default)]
+pub(crate) struct Exclude {
+    names: Vec<Pattern>,
+    paths: Vec<Pattern>,
+}
+
+impl Exclude {
+    /// Adds a pattern, whose path is relative to `folder`; without one, to the current folder.
+    pub(crate) fn add(&mut self, pattern: &str, folder: &Path) -> Result<(), &'static str> {
+        const WRONG: &str = "this is no pattern";
+        let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
+        if pattern.is_empty() {
+            return Err(WRONG);
+        }
+        let (list, whole) = if pattern.contains('/') {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let folder = std::path::absolute(folder).map_err(|_| "the current folder is gone")?;
+            let folder = Pattern::escape(&folder.to_string_lossy());
+            // An absolute pattern replaces the folder; a `.` in front says no more than none.
+            let below = pattern.trim_start_matches("./");
+            (&mut self.paths, Path::new(&folder).join(below).to_string_lossy().into_owned())
         } else {
-            jobs.push(Job::new(path.clone(), None, format));
-        }
+            (&mut self.names, pattern.to_owned())
+        };
+        list.push(Pattern::new(&whole).map_err(|_| WRONG)?);
+        Ok(())
     }
-    (jobs, failures)
-}
 
-/// Finds the files below a folder, in the order of their names. A link could lead out of it, to what
-/// nobody meant to render; what is no file is left to be refused when it is read.
-pub(crate) fn walk(
-    folder: &Path,
-    into: Option<&Path>,
-    format: Option<Format>,
-    jobs: &mut Vec<Job>,
-    failures: &mut Vec<Failure>,
-) {
-    let mut links = Vec::new();
-    below(folder, into, format, jobs, &mut links, failures);
-    // Whole systems have hundreds, among which nothing else would be seen.
-    if let [first, _, _, _, ..] = &links[..] {
-        let (count, folder) = (links.len(), folder.display());
-        let first = first.display();
-        let fact = format!("{folder} has {count} symbolic links in it, the first of them {first}");
-        let hint = "name the files that they lead to by themselves, if they are templates";
-        failures.push(Failure::new(Exit::Failed, "template", fact).hint(hint));
-    } else {
-        failures.extend(links.iter().map(|link| is_link(link)));
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.paths.is_empty()
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let matches = |list: &[Pattern], text: &OsStr| {
+            let text = text.to_string_lossy();
+            list.iter().any(|pattern| pattern.matches_with(&text, options))
+        };
+        path.file_name().is_some_and(|name| name == ".git" || matches(&self.names, name))
+            || !self.paths.is_empty()
+                && std::path::absolute(path)
+                    .is_ok_and(|path| matches(&self.paths, path.as_os_str()))
     }
 }
 
-fn below(
-    folder: &Path,
-    into: Option<&Path>,
-    format: Option<Format>,
-    jobs: &mut Vec<Job>,
-    links: &mut Vec<PathBuf>,
-    failures: &mut Vec<Failure>,
-) {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries = match entries {
-        Ok(entries) => entries,
-        Err(error) => return failures.push(Failure::file("read", folder, &error)),
-    };
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let source = entry.path();
-        let target = into.map(|into| into.join(entry.file_name()));
-        match entry.file_type() {
-            Err(error) => failures.push(Failure::file("read", &source, &error)),
-            Ok(sort) if sort.is_symlink() => links.push(source),
-            Ok(sort) if sort.is_dir() => {
-                below(&source, target.as_deref(), format, jobs, links, failures);
+/// The templates that were found, and what cannot be looked at.
+pub(crate) struct Found<'e> {
+    exclude: &'e Exclude,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl<'e> Found<'e> {
+    pub(crate) fn without(exclude: &'e Exclude) -> Self {
+        Self { exclude, jobs: Vec::new(), failures: Vec::new() }
+    }
+
+    /// Finds the files that are named, and those in the folders that are.
+    pub(crate) fn named(&mut self, paths: &[PathBuf], format: Option<Format>) {
+        for path in paths {
+            if !is_standard(path) && path.is_dir() {
+                self.walk(path, None, format);
+            } else {
+                self.jobs.push(Job::new(path.clone(), None, format));
             }
-            Ok(_) => jobs.push(Job { found: true, ..Job::new(source, target, format) }),
         }
+    }
+
+    /// Finds the files below a folder, in the order of their names. A link could lead out of it, to what
+    /// nobody meant to render; what is no file is left to be refused when it is read.
+    pub(crate) fn walk(&mut self, folder: &Path, into: Option<&Path>, format: Option<Format>) {
+        let mut links = Vec::new();
+        self.below(folder, into, format, &mut links);
+        // Whole systems have hundreds, among which nothing else would be seen.
+        if let [first, _, _, _, ..] = &links[..] {
+            let (count, folder) = (links.len(), folder.display());
+            let first = first.display();
+            let fact =
+                format!("{folder} has {count} symbolic links in it, the first of them {first}");
+            let failure = Failure::new(Exit::Failed, "template", fact).hint(
+                "name the files that they lead to by themselves, if they are templates; --exclude leaves links out",
+            );
+            self.failures.push(failure);
+        } else {
+            self.failures.extend(links.iter().map(|link| is_link(link)));
+        }
+    }
+
+    fn below(
+        &mut self,
+        folder: &Path,
+        into: Option<&Path>,
+        format: Option<Format>,
+        links: &mut Vec<PathBuf>,
+    ) {
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return self.failures.push(Failure::file("read", folder, &error)),
+        };
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let source = entry.path();
+            if self.exclude.has(&source) {
+                continue;
+            }
+            let target = into.map(|into| into.join(entry.file_name()));
+            match entry.file_type() {
+                Err(error) => self.failures.push(Failure::file("read", &source, &error)),
+                Ok(sort) if sort.is_symlink() => links.push(source),
+                Ok(sort) if sort.is_dir() => {
+                    self.below(&source, target.as_deref(), format, links);
+                }
+                Ok(_) => self.jobs.push(Job { found: true, ..Job::new(source, target, format) }),
+            }
+        }
+    }
+
+    /// Finds the files below a folder that a pattern matches; it has one part for each component of a path,
+    /// and `**` is any folders. Nothing is reached through a link: one that matches, or is a folder on the
+    /// way, is told.
+    pub(crate) fn matching(&mut self, folder: &Path, into: Option<&Path>, pattern: &[Pattern]) {
+        let mut search = Matching { pattern, found: self };
+        search.below(folder, into, &search.reached(0));
     }
 }
 
-/// Finds the files below a folder that a pattern matches; it has one part for each component of a path, and
-/// `**` is any folders. Nothing is reached through a link: one that matches, or is a folder on the way, is told.
-pub(crate) fn matching(
-    folder: &Path,
-    into: Option<&Path>,
-    pattern: &[Pattern],
-    jobs: &mut Vec<Job>,
-    failures: &mut Vec<Failure>,
-) {
-    let mut search = Matching { pattern, jobs, failures };
-    search.below(folder, into, &search.reached(0));
-}
-
-struct Matching<'a> {
+struct Matching<'a, 'e> {
     pattern: &'a [Pattern],
-    jobs: &'a mut Vec<Job>,
-    failures: &'a mut Vec<Failure>,
+    found: &'a mut Found<'e>,
 }
 
-impl Matching<'_> {
+impl Matching<'_, '_> {
     /// `reached` has the parts that the names in this folder may match.
     fn below(&mut self, folder: &Path, into: Option<&Path>, reached: &BTreeSet<usize>) {
         let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -132,7 +184,7 @@ impl Matching<'_> {
             {
                 return;
             }
-            Err(error) => return self.failures.push(Failure::file("read", folder, &error)),
+            Err(error) => return self.found.failures.push(Failure::file("read", folder, &error)),
         };
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
@@ -140,12 +192,15 @@ impl Matching<'_> {
             let matches = next.contains(&self.pattern.len());
             let leads_on = next.iter().any(|part| *part < self.pattern.len());
             let source = folder.join(entry.file_name());
+            if self.found.exclude.has(&source) {
+                continue;
+            }
             let target = into.map(|into| into.join(entry.file_name()));
             match entry.file_type() {
-                Err(error) => self.failures.push(Failure::file("read", &source, &error)),
+                Err(error) => self.found.failures.push(Failure::file("read", &source, &error)),
                 Ok(sort) if sort.is_symlink() => {
                     if matches || leads_on && source.is_dir() {
-                        self.failures.push(is_link(&source));
+                        self.found.failures.push(is_link(&source));
                     }
                 }
                 Ok(sort) if sort.is_dir() => {
@@ -154,7 +209,7 @@ impl Matching<'_> {
                     }
                 }
                 Ok(_) if matches => {
-                    self.jobs.push(Job { found: true, ..Job::new(source, target, None) });
+                    self.found.jobs.push(Job { found: true, ..Job::new(source, target, None) });
                 }
                 Ok(_) => {}
             }
@@ -192,8 +247,9 @@ fn is_any_folders(pattern: &Pattern) -> bool {
 
 fn is_link(path: &Path) -> Failure {
     let fact = format!("{} is a symbolic link", path.display());
-    Failure::new(Exit::Failed, "template", fact)
-        .hint("name the file that it leads to by itself, if it is a template")
+    Failure::new(Exit::Failed, "template", fact).hint(
+        "name the file that it leads to by itself, if it is a template; --exclude leaves it out",
+    )
 }
 
 /// Looks at a file once more before what was made of it is written: a passphrase or an answer may have

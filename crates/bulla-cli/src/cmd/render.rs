@@ -20,7 +20,7 @@ use crate::manifest::{Config, Plan};
 use crate::printer::counted;
 use crate::session::with_vault;
 use crate::source::VaultSource;
-use crate::templates::{Job, look_at, walk};
+use crate::templates::{Found, Job, look_at};
 use crate::tokens::Tokens;
 
 mod check;
@@ -280,7 +280,13 @@ fn render_from(
 }
 
 fn as_failures(problems: Vec<Problem>) -> Vec<Failure> {
-    problems.into_iter().map(Failure::from).collect()
+    let told = problems.into_iter().map(|problem| match problem.rule {
+        Rule::UnknownFormat => {
+            Failure::from(problem).hint("--exclude leaves it out, if it is no template")
+        }
+        _ => Failure::from(problem),
+    });
+    told.collect()
 }
 
 /// What is shown the values of a rendering.
@@ -334,7 +340,7 @@ pub(crate) fn plan(
             let option = if args.into.is_some() { "--into DIR" } else { "--output FILE" };
             return Err(not_with_a_list(option));
         }
-        let plan = Plan::listed(context, format, &args.config)?;
+        let plan = has_any(Plan::listed(context, format, &args.config)?)?;
         return match plan.jobs.iter().find(|job| job.target.is_none()) {
             None => Ok(plan),
             Some(job) => {
@@ -343,14 +349,15 @@ pub(crate) fn plan(
             }
         };
     }
-    let (mut jobs, mut failures) = (Vec::new(), Vec::new());
+    let exclude = args.config.exclude()?;
+    let mut found = Found::without(&exclude);
     for template in templates {
         if !is_standard(template) && template.is_dir() {
             let into = into.as_ref().ok_or_else(|| {
                 Failure::usage(format_args!("{} is a folder", template.display()))
                     .hint("--into DIR says where its renderings go")
             })?;
-            walk(template, Some(into), format, &mut jobs, &mut failures);
+            found.walk(template, Some(into), format);
             continue;
         }
         let target = match (&args.output, into, template.file_name()) {
@@ -362,13 +369,26 @@ pub(crate) fn plan(
             }
             (None, None, _) => None,
         };
-        jobs.push(Job::new(template.clone(), target, format));
+        found.jobs.push(Job::new(template.clone(), target, format));
     }
-    if into.is_none() && jobs.len() > 1 {
+    if into.is_none() && found.jobs.len() > 1 {
         return Err(Failure::usage("several templates do not fit into one output")
             .hint("--into DIR writes each under its name"));
     }
-    Ok(Plan { context: context.with_vault(None), jobs, failures, allow: Vec::new(), file: None })
+    has_any(Plan::of_found(context, found))
+}
+
+/// Refuses to render nothing, which passed for success where a folder had not been filled yet.
+fn has_any(plan: Plan) -> Result<Plan, Failure> {
+    if !plan.jobs.is_empty() || !plan.failures.is_empty() {
+        return Ok(plan);
+    }
+    Err(Failure::new(
+        Exit::Missing,
+        "template",
+        "there is nothing to render: no template was found",
+    )
+    .hint("the folders are empty, `exclude` leaves everything out, or bulla.toml lists nothing"))
 }
 
 /// Whether a path means standard input, or output where something is written.

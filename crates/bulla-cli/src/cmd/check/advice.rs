@@ -115,7 +115,8 @@ pub(super) fn of_rule(rule: Rule) -> &'static str {
             "write https://login.microsoftonline.com, or https://accounts.google.com"
         }
         Rule::UnknownFormat => {
-            "name it with --format, or `format` in bulla.toml; `text` takes references in braces only"
+            "name it with --format, or `format` in bulla.toml; `text` takes references in braces only; \
+             --exclude leaves it out of a folder"
         }
         Rule::UnusedEntry => "remove it with `bulla rm` if nothing else needs it",
         Rule::UnusedSecretSection => {
