@@ -8,7 +8,6 @@ use bulla_oauth::{
     Authorization, Browser, DeviceCode, Grant, Life, Loopback, Protocol, Secret, TokenEndpoint,
     Tokens,
 };
-use bulla_vault::store::Lock;
 use bulla_vault::{EntryName, Kind, Vault};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -17,13 +16,12 @@ use super::add::{MailboxArgs, check_kind, client, entry_of, set_public};
 use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
-    Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    lock_to_change, new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
+    Account, CLIENT, GRANT_TYPE, Network, Ready, Registration, WallClock, address_of, grant,
+    new_mailbox_name, persist, put, ready, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::hold::Held;
 use crate::session::with_vault;
 use crate::{prompt, tty};
 
@@ -212,29 +210,6 @@ struct Consent<'v> {
     ready: Ready<'v>,
     /// The browser that waits for what comes of it.
     browser: Option<Browser>,
-}
-
-/// What is held from before a code is spent until what it brought is kept.
-struct Ready<'v> {
-    /// The mailbox's lock, so that nobody refreshes the old grant or changes the vault's key before
-    /// the new one is kept.
-    lock: Box<dyn Lock + 'v>,
-    /// The provider may have ended the old grant with the new one.
-    held: Held,
-}
-
-/// Makes sure that what a code brings can be kept.
-fn ready<'v>(
-    context: &Context,
-    vault: &'v Vault<'_>,
-    name: &EntryName,
-) -> Result<Ready<'v>, Failure> {
-    let lock = lock_to_change(context, vault, name)?;
-    // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
-    // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
-    // begins later sees the lock.
-    drop(vault.write(context.stamp(None))?);
-    Ok(Ready { lock, held: Held::begin() })
 }
 
 /// Gets tokens by the owner's consent.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bulla_testkit::testbed::Options;
 use serde_json::json;
 
+use super::status::revocations;
 use super::{NO_MAIL, PATIENCE, World};
 use crate::pty::Session;
 use crate::support::{PASSPHRASE, Way};
@@ -241,11 +242,31 @@ fn a_signal_waits_for_the_answer() {
         let ended = waiting.end();
         assert_eq!(ended.code(), 128 + signal_number(signal), "{ended}");
         // Nothing once told why it did not end.
-        assert!(ended.stderr.contains("warning: a token is on its way"), "{ended}");
+        assert!(ended.stderr.contains("warning: a provider's answer is on its way"), "{ended}");
         assert_ne!(world.refresh_token(ALICE), before, "{signal}");
         assert_eq!(world.status(ALICE)["state"], "works", "{signal}");
     }
     world.run(ASK).fails(1);
+}
+
+/// A signal ended a withdrawal whose answer was on its way, and the grant was kept as one that works.
+#[test]
+fn a_signal_waits_for_a_withdrawal() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.authorize(ALICE, "--no-verify");
+    world.bed.fault(r#"{"path": "/token/revocation", "delay_after": 2000}"#);
+    let waiting = world.begin(&format!("mailbox revoke {ALICE} --yes"));
+    let until = Instant::now() + PATIENCE;
+    while revocations(&world) == 0 {
+        assert!(Instant::now() < until, "nothing was asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    world.home.sh(&format!("kill -INT {}", waiting.child.id())).succeeds();
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 130, "{ended}");
+    assert!(ended.stderr.contains("warning: a provider's answer is on its way"), "{ended}");
+    assert!(ended.stderr.contains("the grant of alice@example.com is withdrawn"), "{ended}");
+    assert_eq!(world.status(ALICE)["state"], "revoked");
 }
 
 /// Behind a prompt for a passphrase, the one signal that is not held was, and did nothing at all.
@@ -265,7 +286,7 @@ fn who_cannot_wait_need_not() {
         std::thread::sleep(Duration::from_millis(10));
     }
     session.types("\x03");
-    session.expect("warning: a token is on its way");
+    session.expect("warning: a provider's answer is on its way");
     session.types("\x1c");
     session.ends(131);
 }
