@@ -20,6 +20,7 @@ use crate::account::{
     new_mailbox_name, persist, put, ready, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
+use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::session::with_vault;
@@ -126,6 +127,7 @@ fn one(
     name: &EntryName,
     network: &Network,
 ) -> Result<(), Failure> {
+    let is_new = vault.read()?.find(name)?.is_none_or(|found| found.live().is_none());
     let mut account = account(context, vault, args, name)?;
     let has_imap = account.servers.iter().any(|server| server.protocol == Protocol::Imap);
     if !has_imap && !args.no_verify {
@@ -136,7 +138,7 @@ fn one(
     account.registration.discover(network)?;
     network.ready()?;
     let Consent { tokens, ready: Ready { lock, held }, browser } =
-        consent(context, vault, args, &account, network)
+        consent(context, vault, args, &account, is_new, network)
             .map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
     drop(lock);
@@ -218,10 +220,19 @@ fn consent<'v>(
     vault: &'v Vault<'_>,
     args: &AuthorizeArgs,
     account: &Account,
+    is_new: bool,
     network: &Network,
 ) -> Result<Consent<'v>, Failure> {
     let Registration { client, provider, .. } = &account.registration;
     let scopes = scopes(account);
+    let ready = || {
+        let ready = ready(context, vault, &account.name)?;
+        // Nobody who renamed or removed the mailbox had to wait for a person.
+        if !is_new {
+            find_live(&vault.read()?, &account.name, None)?;
+        }
+        Ok::<_, Failure>(ready)
+    };
     if args.device {
         if provider.device_authorization_endpoint.is_none() {
             let fact = "the provider has no codes to type that are good for mail";
@@ -240,7 +251,6 @@ fn consent<'v>(
             code.user_code,
             lasting(code.left(&WallClock))
         ));
-        let ready = || ready(context, vault, &account.name);
         let endpoint = &provider.token_endpoint;
         let (tokens, ready) = code.wait(client, endpoint, network, &WallClock, ready)?;
         return Ok(Consent { tokens, ready, browser: None });
@@ -253,7 +263,7 @@ fn consent<'v>(
     let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
-        let ready = ready(context, vault, &account.name)?;
+        let ready = ready()?;
         let tokens = attempt.exchange(code, client, &provider.token_endpoint, network)?;
         Ok::<_, Failure>((tokens, ready))
     };
