@@ -269,6 +269,39 @@ fn a_signal_waits_for_a_withdrawal() {
     assert_eq!(world.status(ALICE)["state"], "revoked");
 }
 
+/// One mailbox of which the vault says what cannot be kept a client from getting a new secret.
+#[test]
+fn a_malformed_mailbox_keeps_no_secret_from_being_tried() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    let rotate = || world.run("mailbox rotate-client secret-test").stdin("a-new-secret");
+    world
+        .run(
+            "set mailbox/aa@example.com --kind mailbox --public client=secret-test --public imap=x",
+        )
+        .succeeds();
+    let ended = rotate().fails(2);
+    assert!(
+        ended.stderr.contains("the field `imap` of `mailbox/aa@example.com` names no imap server"),
+        "{ended}"
+    );
+    assert!(ended.stderr.contains("hint: nothing was changed; --no-verify"), "{ended}");
+    assert_eq!(world.run("get secret-test client-secret").succeeds().out(), "desktop-secret");
+    world.authorize(ALICE, "--no-verify");
+    let good = json!({"access_token": "of-the-new-secret", "expires_in": 3600}).to_string();
+    world.bed.fault(&json!({"status": 200, "body": good}).to_string());
+    let ended = rotate().succeeds();
+    assert!(
+        ended
+            .stderr
+            .contains("warning: the secret was not tried with every mailbox: the field `imap`"),
+        "{ended}"
+    );
+    assert!(
+        ended.stderr.contains("it works (mailbox/alice@example.com was refreshed with it)"),
+        "{ended}"
+    );
+}
+
 /// Behind a prompt for a passphrase, the one signal that is not held was, and did nothing at all.
 #[test]
 fn who_cannot_wait_need_not() {
