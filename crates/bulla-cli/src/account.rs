@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::xdg_folder;
 
 pub(crate) use grants::{
-    VaultGrants, WallClock, being_renewed, grant, hold_still, lock_to_change, persist, put,
+    Ready, VaultGrants, WallClock, being_renewed, grant, hold_still, persist, put, ready,
     refresh_token, state,
 };
 pub(crate) use network::Network;

@@ -1,5 +1,5 @@
-//! Signals that would end the program, held while a provider's answer is on its way: there is a new
-//! refresh token in it that nobody gives a second time.
+//! Signals that would end the program, held while a provider's answer is on its way: there may be a new
+//! refresh token in it that nobody gives a second time, or that a grant was withdrawn.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -67,8 +67,8 @@ fn tell_when_held(caught: &[i32]) {
     });
 }
 
-const HELD: &str = "a token is on its way, and to end now may lose it; this ends as soon as it is kept, \
-                    and SIGQUIT (Ctrl-\\) ends it at once";
+const HELD: &str = "a provider's answer is on its way, and to end now may lose it; this ends as soon as \
+                    it is kept, and SIGQUIT (Ctrl-\\) ends it at once";
 
 /// Whether signals are held.
 pub(crate) fn is_on() -> bool {

@@ -60,10 +60,10 @@ impl Printer {
         self.data(format!("{}\n", escaped_json(&value.to_string())).as_bytes())
     }
 
-    /// Tells something on stderr that is not an error.
+    /// Tells something on stderr that is not an error. A name in it may be a secret in the place of one.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{}", escaped(&text.to_string()));
+            let _ = writeln!(io::stderr(), "{}", escaped(&without_secrets(&text.to_string())));
         }
     }
 

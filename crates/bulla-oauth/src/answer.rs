@@ -1,7 +1,5 @@
 //! The token endpoint's answer, read leniently where that harms nobody (RFC 6749, section 5).
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use crate::http::Response;
@@ -120,7 +118,7 @@ impl Tokens {
             // A list is what some make of it. Both are shown to people.
             scope: object
                 .text("scope")
-                .map(Cow::into_owned)
+                .map(|scope| scope.to_owned())
                 .or_else(scopes)
                 .filter(|scope| !repeats(scope, sent)),
             email: object

@@ -1,6 +1,5 @@
 //! The device authorization grant, for machines without a browser (RFC 8628).
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::answer::{Tokens, is_token, seconds};
@@ -84,8 +83,8 @@ impl DeviceCode {
         let number = |name| body.number(name).and_then(seconds);
         Ok(Self {
             user_code: clean(&user_code, 100, &sent),
-            verification_uri: uri.into_owned(),
-            complete_uri: complete.map(Cow::into_owned),
+            verification_uri: uri.to_owned(),
+            complete_uri: complete.map(|url| url.to_owned()),
             device_code: Secret::copied_from(device_code.as_bytes()),
             interval: number("interval").unwrap_or_default().clamp(LEAST_INTERVAL, MOST_INTERVAL),
             expires: clock.now() + number("expires_in").unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE),

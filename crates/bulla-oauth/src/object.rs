@@ -5,11 +5,13 @@
 //! it would with a parser that takes a document whole or not at all. Of a name that is there twice the
 //! last one counts, as for nearly every other reader (RFC 8259, section 4).
 
-use std::borrow::Cow;
+use std::ops::Deref;
+
+use zeroize::Zeroizing;
 
 /// What could be read of an object.
 pub(crate) struct Object<'b> {
-    members: Vec<(Cow<'b, str>, Value<'b>)>,
+    members: Vec<(Text<'b>, Value<'b>)>,
     /// Whether it has its end, and nothing behind it.
     pub(crate) is_whole: bool,
 }
@@ -20,6 +22,24 @@ enum Value<'b> {
     Text(&'b [u8]),
     /// A list or an object in its brackets, or a single word such as a number.
     Other(&'b [u8]),
+}
+
+/// A text without its quotes. It may be a secret, so where escapes make a copy of it necessary, that is
+/// wiped.
+pub(crate) enum Text<'b> {
+    Decoded(Zeroizing<String>),
+    Verbatim(&'b str),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Decoded(text) => text,
+            Self::Verbatim(text) => text,
+        }
+    }
 }
 
 impl<'b> Object<'b> {
@@ -34,7 +54,7 @@ impl<'b> Object<'b> {
     }
 
     /// A member that is text.
-    pub(crate) fn text(&self, name: &str) -> Option<Cow<'b, str>> {
+    pub(crate) fn text(&self, name: &str) -> Option<Text<'b>> {
         match self.value(name)? {
             Value::Text(quoted) => decoded(quoted),
             Value::Other(_) => None,
@@ -45,7 +65,7 @@ impl<'b> Object<'b> {
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         let text = match self.value(name)? {
             Value::Text(quoted) => decoded(quoted)?,
-            Value::Other(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+            Value::Other(bytes) => Text::Verbatim(std::str::from_utf8(bytes).ok()?),
         };
         text.trim().parse().ok()
     }
@@ -59,16 +79,60 @@ impl<'b> Object<'b> {
     }
 
     fn value(&self, name: &str) -> Option<&Value<'b>> {
-        self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.members.iter().rev().find(|(key, _)| **key == *name).map(|(_, value)| value)
     }
 }
 
-/// A text without its quotes; borrowed where it has no escapes, so that secrets are copied rarely.
-fn decoded(quoted: &[u8]) -> Option<Cow<'_, str>> {
-    // A plain `Cow` is always a copy for serde.
-    #[derive(serde::Deserialize)]
-    struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
-    serde_json::from_slice(quoted).ok().map(|Text(text)| text)
+/// What a text says that stands in quotes (RFC 8259, section 7). No parser does this, as those have buffers
+/// of their own that nobody wipes.
+fn decoded(quoted: &[u8]) -> Option<Text<'_>> {
+    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut rest = std::str::from_utf8(inner).ok()?;
+    if rest.bytes().any(|byte| byte < b' ') {
+        return None;
+    }
+    if !rest.contains('\\') {
+        return Some(Text::Verbatim(rest));
+    }
+    // No escape is shorter than what it stands for, so this is never moved.
+    let mut text = Zeroizing::new(String::with_capacity(rest.len()));
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let mut letters = escape.chars();
+        let c = match letters.next()? {
+            c @ ('"' | '\\' | '/') => c,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let first = unit(letters.as_str())?;
+                letters = letters.as_str()[4..].chars();
+                // The second half of a surrogate pair.
+                let second = match first {
+                    0xd800..0xdc00 => {
+                        let second = letters.as_str().strip_prefix("\\u")?;
+                        letters = second.get(4..)?.chars();
+                        Some(unit(second)?)
+                    }
+                    _ => None,
+                };
+                char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?
+            }
+            _ => return None,
+        };
+        text.push(c);
+        rest = letters.as_str();
+    }
+    text.push_str(rest);
+    Some(Text::Decoded(text))
+}
+
+/// The number that four hexadecimal digits are.
+fn unit(text: &str) -> Option<u16> {
+    let digits = text.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 struct Reader<'b> {
@@ -91,7 +155,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads members up to the closing bracket; `None` where it cannot go on.
-    fn members(&mut self, members: &mut Vec<(Cow<'b, str>, Value<'b>)>) -> Option<()> {
+    fn members(&mut self, members: &mut Vec<(Text<'b>, Value<'b>)>) -> Option<()> {
         loop {
             let Value::Text(name) = self.value()? else { return None };
             self.takes(b':').then_some(())?;
@@ -167,11 +231,51 @@ mod tests {
         assert!(object.number("a").unwrap().is_nan());
         assert_eq!(object.number("b"), Some(f64::INFINITY));
         assert_eq!(object.text("t").as_deref(), Some("x\"üy"));
-        assert!(matches!(object.text("t2"), Some(Cow::Borrowed("z"))), "a secret is not copied");
+        assert!(matches!(object.text("t2"), Some(Text::Verbatim("z"))), "a secret is not copied");
         assert!(object.text("d").is_none(), "what is deeper is another's");
         assert_eq!(Object::read(br#"{"s":["a","b"]}"#).unwrap().texts("s").unwrap(), ["a", "b"]);
         let twice = Object::read(br#"{"a":"1","a":"2"}"#).unwrap();
         assert_eq!(twice.text("a").as_deref(), Some("2"));
+    }
+
+    /// The copy of a token that was written with escapes was left in memory.
+    #[test]
+    fn what_is_copied_is_wiped_and_fits_its_buffer() {
+        let text = r#""1\/\/0g\u00fc\u20ac\ud83d\ude00\"\\\b\f\n\r\t-""#;
+        let Some(Text::Decoded(copy)) = decoded(text.as_bytes()) else { panic!("it has escapes") };
+        assert_eq!(**copy, *serde_json::from_str::<String>(text).unwrap());
+        assert_eq!(copy.capacity(), text.len() - 2, "it was not moved");
+    }
+
+    #[test]
+    fn texts_are_decoded_as_by_a_parser() {
+        for text in [
+            "",
+            "a",
+            "ü",
+            "\\u0041",
+            "\\uD83D\\uDE00",
+            "\\ud83d",
+            "\\ud83dx",
+            "\\ud83d\\u0041",
+            "\\ude00",
+            "\\u004",
+            "\\u+041",
+            "\\u00ü",
+            "\\x41",
+            "\\",
+            "\\ud83d\\ude0",
+            "a\nb",
+            "\u{7f}",
+            "\\u0000",
+            "\\ud83d\\u",
+        ] {
+            let quoted = format!("\"{text}\"");
+            let by_parser = serde_json::from_str::<String>(&quoted).ok();
+            assert_eq!(decoded(quoted.as_bytes()).as_deref(), by_parser.as_deref(), "{text}");
+        }
+        assert!(decoded(b"\"\xff\"").is_none());
+        assert!(decoded(b"\"\\\"").is_none(), "the quote is escaped");
     }
 
     #[test]

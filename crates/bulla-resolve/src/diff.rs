@@ -72,6 +72,8 @@ pub enum Piece {
 
 /// How many versions back a value is looked for.
 const VERSIONS: u64 = 10;
+/// In how many of its entries a row may differ: each is looked for by itself, and a line may be long.
+const MOST_CHANGED: usize = 4;
 /// Two very different files are compared for so long and no longer; what is told is then less fine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -137,9 +139,9 @@ pub fn diff(template: &Template, rendering: &Rendering, old: &[u8], source: &dyn
             continue;
         }
         let there = &old[starts[line]..];
-        match earlier.version(&plan, row, there, &mut out.scratch) {
-            Some((entry, version, length)) => {
-                out.push_changed(row, &earlier, &entry, version);
+        match earlier.versions(&plan, row, there, &mut out.scratch) {
+            Some((others, length)) => {
+                out.push_changed(row, &earlier, &others);
                 out.done = starts[line] + length;
             }
             None => {
@@ -406,66 +408,85 @@ impl Earlier {
         Self { answers: wanted.into_iter().zip(answers).collect() }
     }
 
-    /// The entry and its version with which the row is what begins here, and how long that is.
-    fn version<'e>(
+    /// The entries and their versions with which the row is what begins here, and how long that is. Where
+    /// several differ, those are taken one after the other with which it goes on furthest.
+    fn versions<'p, 'e: 'p>(
         &'e self,
-        plan: &Plan<'_>,
+        plan: &'p Plan<'_>,
         row: usize,
         there: &[u8],
         scratch: &mut Scratch<'e>,
-    ) -> Option<(String, u64, usize)> {
-        // An entry of which nothing stands before the first difference is not what differs.
-        let line = &plan.rows[row];
-        let (mut entries, mut known, mut at) = (Vec::new(), HashSet::new(), 0);
-        for (number, part) in line.parts.iter().enumerate() {
-            let here = plan.references(part).filter(|reference| known.insert(reference.entry()));
-            entries.extend(here.map(|reference| (reference, number, at)));
-            let now = plan.rendered(part);
-            if !starts_with(&there[at..], now) {
-                break;
-            }
-            at += now.len();
-        }
-        for (reference, number, at) in entries.into_iter().rev() {
-            let current = plan.versions.get(reference).copied().unwrap_or_default();
-            for version in around(current, current + VERSIONS).rev() {
-                let other = (reference.entry(), version);
-                let parts = &line.parts[number..];
-                if let Some(length) = self.length(plan, parts, other, &there[at..], scratch) {
-                    return Some((reference.entry().to_owned(), version, at + length));
+    ) -> Option<(Others<'p>, usize)> {
+        let parts = &plan.rows[row].parts;
+        let mut others = Vec::new();
+        while others.len() < MOST_CHANGED {
+            let starts = self.starts(plan, parts, &others, there, scratch);
+            // An entry of which nothing stands before the first difference is not what differs.
+            let mut known: HashSet<_> = others.iter().map(|(entry, _)| *entry).collect();
+            let reached = parts.iter().zip(&starts).enumerate();
+            let entries: Vec<_> = reached
+                .flat_map(|(number, (part, at))| {
+                    plan.references(part).map(move |reference| (reference, number, *at))
+                })
+                .filter(|(reference, ..)| known.insert(reference.entry()))
+                .collect();
+            let (mut furthest, mut found) = (starts.len(), None);
+            for (reference, number, at) in entries.into_iter().rev() {
+                let current = plan.versions.get(reference).copied().unwrap_or_default();
+                for version in around(current, current + VERSIONS).rev() {
+                    let other = (reference.entry(), version);
+                    others.push(other);
+                    let rest = (&parts[number..], &there[at..]);
+                    let ends = self.starts(plan, rest.0, &others, rest.1, scratch);
+                    let end = at + ends.last().copied().unwrap_or_default();
+                    if ends.len() > rest.0.len() && ends_at(there, end) {
+                        return Some((others, end));
+                    }
+                    others.pop();
+                    if number + ends.len() > furthest {
+                        (furthest, found) = (number + ends.len(), Some(other));
+                    }
                 }
             }
+            others.push(found?);
         }
         None
     }
 
-    /// How long the parts are with one version of one entry, if they stand here and then the row ends.
-    fn length<'e>(
+    /// Where the parts begin that stand here with other versions of some entries, and then where the first
+    /// one does not, or nothing is left.
+    fn starts<'e>(
         &'e self,
         plan: &Plan<'_>,
         parts: &[LinePart],
-        (entry, version): (&str, u64),
+        others: &[(&str, u64)],
         there: &[u8],
         scratch: &mut Scratch<'e>,
-    ) -> Option<usize> {
-        let mut at = 0;
+    ) -> Vec<usize> {
+        let (mut starts, mut at) = (vec![0], 0);
         for part in parts {
             let bytes = match part {
                 LinePart::Own(range) => &plan.template.src[range.clone()],
+                LinePart::Place(_) if others.is_empty() => plan.rendered(part),
                 LinePart::Place(number) => {
                     let Scratch { answers, out } = &mut *scratch;
                     for index in plan.indices(part) {
-                        answers[index] = self.answer(plan, index, entry, version);
+                        answers[index] = self.answer(plan, index, others);
                     }
                     out.clear();
-                    let is_written = write(plan.template, &plan.places[*number], answers, out);
-                    is_written.then(|| out.bytes.bytes())?
+                    if !write(plan.template, &plan.places[*number], answers, out) {
+                        break;
+                    }
+                    out.bytes.bytes()
                 }
             };
-            starts_with(&there[at..], bytes).then_some(())?;
+            if !starts_with(&there[at..], bytes) {
+                break;
+            }
             at += bytes.len();
+            starts.push(at);
         }
-        ends_at(there, at).then_some(at)
+        starts
     }
 
     /// Whether a value was another one at this version of its entry. Where an entry has several fields, most
@@ -480,10 +501,11 @@ impl Earlier {
         }
     }
 
-    /// The answer for an index of the closure with one version of one entry.
-    fn answer(&self, plan: &Plan<'_>, index: usize, entry: &str, version: u64) -> Option<&Answer> {
+    /// The answer for an index of the closure with other versions of some entries.
+    fn answer(&self, plan: &Plan<'_>, index: usize, others: &[(&str, u64)]) -> Option<&Answer> {
         let reference = &plan.template.wanted[index].reference;
-        let other = (reference.entry() == entry).then(|| at_version(reference, version)).flatten();
+        let other = others.iter().find(|(entry, _)| *entry == reference.entry());
+        let other = other.and_then(|(_, version)| at_version(reference, *version));
         match other.and_then(|other| self.answers.get(&other)) {
             Some(answer @ Answer::Value { .. }) => Some(answer),
             Some(_) => None,
@@ -491,6 +513,9 @@ impl Earlier {
         }
     }
 }
+
+/// Entries with other versions than those of the rendering.
+type Others<'p> = Vec<(&'p str, u64)>;
 
 /// What is used again for each line that is tried.
 struct Scratch<'a> {

@@ -32,6 +32,7 @@ use crate::filter;
 use crate::problem::{About, Pending, Rule};
 use crate::secret::Draft;
 
+pub(crate) use kubernetes::Called;
 pub(crate) use shell::is_special as is_special_to_shells;
 pub(crate) use yaml::{Aliased, aliased};
 
@@ -214,6 +215,8 @@ pub(crate) struct Scalar {
     pub(crate) role: Role,
     /// How many sections, lists and mappings are open around it.
     pub(crate) depth: usize,
+    /// What the Secret of Kubernetes is called in whose data it stands, if it says so.
+    pub(crate) owner: Option<Called>,
 }
 
 impl Scalar {

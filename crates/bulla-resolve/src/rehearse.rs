@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Reference;
+use crate::adopt::signs;
 use crate::check::secrets_in_clear;
 use crate::filter::{self, Filter};
 use crate::problem::{Problem, Rule};
@@ -120,14 +121,18 @@ fn dummy(number: usize, filter: Option<Filter>, field: &str) -> String {
         }
         _ => {}
     }
+    // `hostName` is one word, and `dbPort` two.
     let last = field.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    match last.to_ascii_lowercase().as_str() {
-        "port" => count.to_string(),
-        "host" | "hostname" => format!("127.0.0.{}", (number - 1) % 254 + 1),
-        "oauthbearer" | "xoauth2" => {
-            String::from_utf8_lossy(filter::base64(word.as_bytes()).bytes()).into_owned()
-        }
-        _ => word,
+    let names = [last.to_ascii_lowercase(), signs::words(last).pop().unwrap_or_default()];
+    let is = |names_of_it: &[&str]| names.iter().any(|name| names_of_it.contains(&name.as_str()));
+    if is(&["port"]) {
+        count.to_string()
+    } else if is(&["host", "hostname"]) {
+        format!("127.0.0.{}", (number - 1) % 254 + 1)
+    } else if is(&["oauthbearer", "xoauth2"]) {
+        String::from_utf8_lossy(filter::base64(word.as_bytes()).bytes()).into_owned()
+    } else {
+        word
     }
 }
 
@@ -153,6 +158,27 @@ mod tests {
             "k": "-----BEGIN DUMMY-----\\nZHVtbXkz\\n-----END DUMMY-----\\n", "p": "1004", "h": "127.0.0.5",
             "u": "x://u:dummy6@h", "v": "dummy7"}"#
         );
+    }
+
+    /// `dbPort` was taken for no port.
+    #[test]
+    fn the_last_word_of_a_field_is_found_in_any_case() {
+        for (field, expected) in [
+            ("dbPort", "1001"),
+            ("DB_PORT", "1001"),
+            ("smtp.port", "1001"),
+            ("port", "1001"),
+            ("smtpHost", "127.0.0.1"),
+            ("mail-hostname", "127.0.0.1"),
+            ("hostName", "127.0.0.1"),
+            ("OAuthBearer", "ZHVtbXkx"),
+            ("smtpXOAUTH2", "ZHVtbXkx"),
+            ("transport", "dummy1"),
+            ("portName", "dummy1"),
+            ("dbport", "dummy1"),
+        ] {
+            assert_eq!(dummy(1, None, field), expected, "{field}");
+        }
     }
 
     #[test]

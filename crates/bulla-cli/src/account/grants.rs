@@ -156,7 +156,7 @@ fn lock<'v>(vault: &'v Vault<'_>, name: &EntryName) -> Result<Box<dyn Lock + 'v>
 }
 
 /// The same for a change of it, saying so where somebody else is at work on it: that may take minutes.
-pub(crate) fn lock_to_change<'v>(
+fn lock_to_change<'v>(
     context: &Context,
     vault: &'v Vault<'_>,
     name: &EntryName,
@@ -165,6 +165,28 @@ pub(crate) fn lock_to_change<'v>(
         context.printer.note(format_args!("waiting for another program that is at work on {name}"));
     }
     lock(vault, name)
+}
+
+/// What is held from before a provider is asked for what it does only once, until its answer is kept.
+pub(crate) struct Ready<'v> {
+    /// The mailbox's lock, so that nobody refreshes the grant or changes the vault's key before.
+    pub(crate) lock: Box<dyn Lock + 'v>,
+    /// What was asked for is done at the provider, whoever ends this.
+    pub(crate) held: Held,
+}
+
+/// Makes sure that what a provider answers can be kept.
+pub(crate) fn ready<'v>(
+    context: &Context,
+    vault: &'v Vault<'_>,
+    name: &EntryName,
+) -> Result<Ready<'v>, Failure> {
+    let lock = lock_to_change(context, vault, name)?;
+    // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
+    // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
+    // begins later sees the lock.
+    drop(vault.write(context.stamp(None))?);
+    Ok(Ready { lock, held: Held::begin() })
 }
 
 /// Waits until nobody renews a token of these mailboxes, and keeps it so for as long as the locks are

@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::{Format, Migration, Moved, Naming, Reference, Rule, Target, Unmoved};
+use bulla_resolve::{
+    Format, Migration, Moved, Naming, Reference, Rule, Target, Unmoved, without_secrets,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -77,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &MigrateArgs) -> Done {
     if !wanted.is_empty() && !context.printer.json {
         context.printer.note("what the templates ask for has to be in the vault:");
         for reference in wanted.keys() {
-            context.printer.one_line(format_args!("bulla set {reference}"))?;
+            context.printer.one_line(without_secrets(&format!("bulla set {reference}")))?;
         }
     }
     let unmoved = |job: &Job, left: &Unmoved| {
@@ -200,23 +202,20 @@ fn wanted<'j>(
     if failures.is_empty() { Ok(wanted) } else { Err(several(context, failures)) }
 }
 
-/// Tells what became of one reference.
+/// Tells what became of one reference. A name in it may be a secret that somebody put in its place.
 fn tell(context: &Context, job: &Job, moved: &Moved) -> Result<(), Failure> {
+    let (file, reference) = (shown(&job.source), moved.reference.to_string());
     if context.printer.json {
         return context.printer.value(&json!({
-            "file": shown(&job.source), "line": moved.line, "column": moved.column,
-            "tool": moved.tool, "foreign": moved.foreign,
-            "reference": moved.reference.to_string(), "template": moved.expression,
+            "file": file, "line": moved.line, "column": moved.column,
+            "tool": moved.tool, "foreign": without_secrets(&moved.foreign),
+            "reference": without_secrets(&reference),
+            "template": without_secrets(&moved.expression),
         }));
     }
-    context.printer.one_line(format_args!(
-        "{}:{}:{}  {} -> {}",
-        shown(&job.source),
-        moved.line,
-        moved.column,
-        moved.foreign,
-        moved.expression
-    ))
+    let Moved { line, column, foreign, expression, .. } = moved;
+    let told = format!("{file}:{line}:{column}  {foreign} -> {expression}");
+    context.printer.one_line(without_secrets(&told))
 }
 
 /// Writes all templates or none, and none over a file that was saved meanwhile.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use bulla_resolve::Reference;
+use bulla_resolve::{Reference, without_secrets};
 use bulla_vault::{EntryName, Field, FieldName, ReadError, Snapshot};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -198,7 +198,8 @@ impl Look<'_> {
         values: &[(&Reference, u64, Now)],
     ) -> Result<(), Failure> {
         let tell = |what: &dyn Display| {
-            self.context.printer.one_line(format_args!("{}: {}: {what}", self.name, file.path))
+            let told = format!("{}: {}: {what}", self.name, file.path);
+            self.context.printer.one_line(without_secrets(&told))
         };
         match state {
             State::Changed => tell(&"changed since it was rendered")?,
@@ -297,8 +298,8 @@ fn line(receipt: &str, file: &Written, state: State, values: &[(&Reference, u64,
             (false, None) => "gone",
         };
         json!({
-            "reference": reference.to_string(), "version": version, "now": now.version,
-            "state": state,
+            "reference": without_secrets(&reference.to_string()), "version": version,
+            "now": now.version, "state": state,
         })
     };
     json!({

@@ -59,7 +59,7 @@ fn every_case_holds() {
 }
 
 /// How many cases there are at least.
-const LEAST: usize = 248;
+const LEAST: usize = 250;
 
 #[test]
 fn what_a_case_expects_can_fail() {

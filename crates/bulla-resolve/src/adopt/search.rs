@@ -293,7 +293,8 @@ impl<'a> Search<'a> {
                 Name::Url => (format!("{} url", self.place()), None, "url"),
                 Name::Variable(name) => (format!("{}.{name}", self.place()), None, name),
             };
-            let names = self.path.iter().map(|(_, name)| &**name).chain(below);
+            let last = self.path.last().map(|(_, name)| &**name);
+            let names = self.around(scalar).chain(last).chain(below);
             let entry = self.entry(names);
             let encoded = &text.as_bytes()[piece.range.clone()];
             let Some(value) = piece
@@ -361,10 +362,8 @@ impl<'a> Search<'a> {
 
     /// A scalar that is a secret as it is.
     fn whole(&mut self, scalar: &Scalar, text: &[u8]) {
-        let (entry, field) = match self.path.split_last() {
-            Some(((_, key), around)) => {
-                (self.entry(around.iter().map(|(_, name)| &**name)), segment(key))
-            }
+        let (entry, field) = match self.path.last() {
+            Some((_, key)) => (self.entry(self.around(scalar)), segment(key)),
             None => (self.stem.clone(), UNNAMED.to_owned()),
         };
         let place = self.place();
@@ -457,6 +456,17 @@ impl<'a> Search<'a> {
         let (left, told) = self.path.split_at(self.path.len() - count);
         let names: Vec<_> = told.iter().map(|(_, name)| without_secrets(name)).collect();
         format!("{}{}", if left.is_empty() { "" } else { "..." }, names.join("."))
+    }
+
+    /// What an entry is named after between the file and the last name of the path: the names around that,
+    /// or those of the Secret of Kubernetes in whose data a value stands. A Secret without a namespace whose
+    /// file is called as it is needs no second name.
+    fn around(&self, scalar: &Scalar) -> impl Iterator<Item = &str> {
+        let owner = scalar.owner.map(|called| called.names(self.src).collect::<Vec<_>>());
+        let is_twice = owner.as_ref().is_some_and(|names| *names == [&*self.stem]);
+        let count = if owner.is_some() { 0 } else { self.path.len().saturating_sub(1) };
+        let path = self.path[..count].iter().map(|(_, name)| &**name);
+        path.chain(owner.filter(|_| !is_twice).into_iter().flatten())
     }
 
     /// The entry that is named after the file and `names`.

@@ -314,7 +314,7 @@ const ENDS_SECRET: [bool; 256] = {
 };
 
 /// The words of `DB_PASSWORD`, `dbPassword`, `db.password`, in lower case.
-pub(super) fn words(name: &str) -> Vec<String> {
+pub(crate) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut was_lower = false;

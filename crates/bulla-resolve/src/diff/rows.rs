@@ -46,9 +46,9 @@ impl<'a> Rows<'a> {
             self.done += line.rendered.len();
             return true;
         }
-        let found = earlier.version(self.plan, row, there, &mut self.scratch);
-        let Some((entry, version, length)) = found else { return false };
-        self.push_changed(row, earlier, &entry, version);
+        let found = earlier.versions(self.plan, row, there, &mut self.scratch);
+        let Some((others, length)) = found else { return false };
+        self.push_changed(row, earlier, &others);
         self.done += length;
         true
     }
@@ -59,15 +59,9 @@ impl<'a> Rows<'a> {
         self.tell(sign, lines);
     }
 
-    /// A row of the template that has another version of an entry in the file that is there.
-    pub(super) fn push_changed(
-        &mut self,
-        row: usize,
-        earlier: &Earlier,
-        entry: &str,
-        version: u64,
-    ) {
-        let before = self.lines(row, Some((earlier, entry, version)));
+    /// A row of the template that has other versions of some entries in the file that is there.
+    pub(super) fn push_changed(&mut self, row: usize, earlier: &Earlier, others: &[(&str, u64)]) {
+        let before = self.lines(row, Some((earlier, others)));
         let after = self.lines(row, None);
         let numbers = after.first..;
         for ((line, before), pieces) in numbers.zip(before.lines).zip(after.lines) {
@@ -85,8 +79,8 @@ impl<'a> Rows<'a> {
         self.rows.extend(rows);
     }
 
-    /// The lines of a row of the template, perhaps with another version of an entry.
-    fn lines(&self, row: usize, other: Option<(&Earlier, &str, u64)>) -> Lines {
+    /// The lines of a row of the template, perhaps with other versions of some entries.
+    fn lines(&self, row: usize, others: Option<(&Earlier, &[(&str, u64)])>) -> Lines {
         let (plan, line) = (self.plan, &self.plan.rows[row]);
         let mut out = Lines::from(line.number);
         for part in &line.parts {
@@ -107,7 +101,7 @@ impl<'a> Rows<'a> {
                             self.own(at..expression.start, &mut out);
                             at = expression.end;
                         }
-                        self.value(slot, other).into_iter().for_each(|value| out.push(value));
+                        self.value(slot, others).into_iter().for_each(|value| out.push(value));
                     }
                     Segment::Source(_) | Segment::Decoded(_) if is_block => {}
                     Segment::Source(range) => self.own(range.clone(), &mut out),
@@ -124,16 +118,13 @@ impl<'a> Rows<'a> {
     }
 
     /// A value that is the same in another version of its entry is told by the one that it has now.
-    fn value(&self, slot: &Slot, other: Option<(&Earlier, &str, u64)>) -> Option<Piece> {
+    fn value(&self, slot: &Slot, others: Option<(&Earlier, &[(&str, u64)])>) -> Option<Piece> {
         let reference = self.plan.reference(slot.wanted, slot.alternative)?;
-        let version = match other {
-            Some((earlier, entry, version))
-                if entry == reference.entry() && earlier.differs(reference, version) =>
-            {
-                version
-            }
-            _ => self.plan.versions[reference],
-        };
+        let other = others.and_then(|(earlier, others)| {
+            let (_, version) = others.iter().find(|(entry, _)| *entry == reference.entry())?;
+            earlier.differs(reference, *version).then_some(*version)
+        });
+        let version = other.unwrap_or_else(|| self.plan.versions[reference]);
         Some(Piece::Value { reference: reference.clone(), version })
     }
 

@@ -289,7 +289,7 @@ fn line(src: &[u8], at: usize, rules: &Rules, found: &mut dyn FnMut(Scalar)) -> 
     let end = line_end(src, at);
     let next = end + 1;
     let mut scalar = |range: Range<usize>, text, role| {
-        found(Scalar { span: range, text, role, depth: 0 });
+        found(Scalar { span: range, text, role, depth: 0, owner: None });
     };
     let start = at + blanks(&src[at..end]);
     let text = &src[start..end];

@@ -112,7 +112,7 @@ impl Scan<'_> {
         if self.peek() != Some(b']') {
             return Err(self.malformed());
         }
-        found(Scalar { span: start..self.at, text, role: Role::Section, depth: 0 });
+        found(Scalar { span: start..self.at, text, role: Role::Section, depth: 0, owner: None });
         self.at += 1;
         self.depth = 1;
         Ok(())
@@ -218,7 +218,7 @@ impl Scan<'_> {
             }
             _ => Text::Decoded(text),
         };
-        Ok(Scalar { span, text, role: Role::Value, depth: self.depth })
+        Ok(Scalar { span, text, role: Role::Value, depth: self.depth, owner: None })
     }
 
     fn peek(&self) -> Option<u8> {

@@ -120,7 +120,7 @@ fn option(src: &[u8], content: Range<usize>, long: bool, found: &mut dyn FnMut(S
         raw if raw.contains(&b'\\') => unescaped(raw).map_or(Text::Opaque, Text::Decoded),
         _ => Text::Verbatim(inner),
     };
-    found(Scalar { span, text, role: Role::Value, depth: 1 });
+    found(Scalar { span, text, role: Role::Value, depth: 1, owner: None });
 }
 
 /// Where the comment of a line begins, or else its end.

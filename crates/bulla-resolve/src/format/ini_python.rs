@@ -167,7 +167,7 @@ impl Scan<'_> {
         }
         let text = if escapes { halved(&text, b'%') } else { Some(text) };
         let text = text.filter(|_| !option.broken).map_or(Text::Opaque, Text::Decoded);
-        Scalar { span, text, role: Role::Value, depth: 1 }
+        Scalar { span, text, role: Role::Value, depth: 1, owner: None }
     }
 }
 

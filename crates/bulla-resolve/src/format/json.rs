@@ -91,7 +91,7 @@ fn walk(src: &[u8], mut at: usize, found: &mut dyn FnMut(Node)) {
                 at = span.end;
                 let is_key = src[at..].trim_ascii_start().starts_with(b":");
                 let role = if is_key { Role::Key } else { Role::Value };
-                found(Node::Scalar(Scalar { span, text, role, depth }));
+                found(Node::Scalar(Scalar { span, text, role, depth, owner: None }));
                 continue;
             }
             b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
@@ -102,7 +102,7 @@ fn walk(src: &[u8], mut at: usize, found: &mut dyn FnMut(Node)) {
                 let span = at..at + length;
                 at = span.end;
                 let text = Text::Verbatim(span.clone());
-                found(Node::Scalar(Scalar { span, text, role: Role::Value, depth }));
+                found(Node::Scalar(Scalar { span, text, role: Role::Value, depth, owner: None }));
                 continue;
             }
         }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-use super::{Malformed, Role, Scalar};
+use super::{Malformed, Role, Scalar, Text};
 use crate::expression;
 
 /// What a file is made of.
@@ -20,6 +20,21 @@ pub(super) enum Node {
     /// It ends.
     Close,
     Scalar(Scalar),
+}
+
+/// What an object calls itself, by where its namespace, if it tells one, and its name stand in the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Called {
+    namespace: Option<(usize, usize)>,
+    name: (usize, usize),
+}
+
+impl Called {
+    /// The namespace, if there is one, and the name.
+    pub(crate) fn names(self, src: &[u8]) -> impl Iterator<Item = &str> {
+        let name = |(start, end)| std::str::from_utf8(&src[start..end]).unwrap_or_default();
+        self.namespace.into_iter().chain([self.name]).map(name)
+    }
 }
 
 /// Hands the scalars that `walk` finds to `found`; those in the data of a Secret as what they are.
@@ -33,16 +48,17 @@ pub(super) fn scan(
     let mut secrets = Secrets::default();
     if may_hold_secret(src) {
         walk(&mut |node| secrets.observe(src, &node))?;
-        secrets.told.sort_unstable_by_key(|(number, _)| *number);
+        secrets.told.sort_unstable_by_key(|(number, ..)| *number);
     }
     let mut told = secrets.told.into_iter().peekable();
     let mut number = 0;
     walk(&mut |node| {
         let Node::Scalar(mut scalar) = node else { return };
-        if let Some((_, role)) = told.next_if(|(next, _)| *next == number) {
+        if let Some((_, role, owner)) = told.next_if(|(next, ..)| *next == number) {
             // An alias may make data of it elsewhere.
             let is_both = scalar.role == Role::Encoded && role == Role::Secret;
             scalar.role = if is_both { Role::EncodedSecret } else { role };
+            scalar.owner = owner;
         }
         number += 1;
         found(scalar);
@@ -70,8 +86,8 @@ pub(super) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 struct Secrets {
     open: Vec<Object>,
     scalars: usize,
-    /// The numbers of the scalars in their data, and what these are.
-    told: Vec<(usize, Role)>,
+    /// The numbers of the scalars in their data, what these are, and what the objects are called.
+    told: Vec<(usize, Role, Option<Called>)>,
 }
 
 #[derive(Default)]
@@ -84,10 +100,85 @@ struct Object {
     is: Name,
     /// Whether a merge key makes it a part of that object.
     is_merged: bool,
+    /// What is known of its name, or of that of the object whose metadata it is.
+    metadata: Metadata,
     /// The numbers of the scalars in its data, or in itself if it is that, with the name of the data.
     data: Vec<(usize, Name)>,
-    /// The same of its items that say no kind.
-    unsaid: Vec<(usize, Name)>,
+    /// The same of its items that say no kind, and what these are called.
+    unsaid: Vec<(usize, Name, Option<Called>)>,
+}
+
+/// What `metadata` says of the object around it.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+struct Metadata {
+    name: Said,
+    namespace: Said,
+}
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Said {
+    At(usize, usize),
+    #[default]
+    Nothing,
+    /// It comes from an alias or a merge key, is written in escapes, or could be no name.
+    Unclear,
+}
+
+impl Metadata {
+    /// Has come to a key.
+    fn key(&mut self, key: Name) {
+        match key {
+            Name::Called => self.name = Said::Unclear,
+            Name::Namespace => self.namespace = Said::Unclear,
+            // It brings what is not said here.
+            Name::Merge => {
+                for said in [&mut self.name, &mut self.namespace] {
+                    if *said == Said::Nothing {
+                        *said = Said::Unclear;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Has come to the value of a key.
+    fn value(&mut self, key: Name, src: &[u8], scalar: &Scalar) {
+        let said = match &scalar.text {
+            Text::Verbatim(range) if range.is_empty() => Said::Nothing,
+            Text::Verbatim(range) if is_name(&src[range.clone()]) => {
+                Said::At(range.start, range.end)
+            }
+            _ => Said::Unclear,
+        };
+        match key {
+            Name::Called => self.name = said,
+            Name::Namespace => self.namespace = said,
+            _ => {}
+        }
+    }
+
+    fn called(self) -> Option<Called> {
+        let Said::At(start, end) = self.name else { return None };
+        let namespace = match self.namespace {
+            Said::At(start, end) => Some((start, end)),
+            Said::Nothing => None,
+            Said::Unclear => return None,
+        };
+        Some(Called { namespace, name: (start, end) })
+    }
+}
+
+/// Whether a text can be the name of an object: a DNS subdomain (RFC 1123 section 2.1) in small letters.
+fn is_name(text: &[u8]) -> bool {
+    const LONGEST: usize = 253;
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_label = |label: &[u8]| {
+        let ends = label.first().zip(label.last());
+        ends.is_some_and(|(first, last)| is_inner(*first) && is_inner(*last))
+            && label.iter().all(|b| is_inner(*b) || *b == b'-')
+    };
+    text.len() <= LONGEST && text.split(|b| *b == b'.').all(is_label)
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -107,11 +198,15 @@ enum Name {
     /// The annotation in which `kubectl apply` keeps the whole object.
     Applied,
     BinaryData,
+    /// The name of an object, in its metadata.
+    Called,
     Data,
     Items,
     Kind,
     /// The merge key of YAML 1.1.
     Merge,
+    Metadata,
+    Namespace,
     /// No key was read: it is a list, or the value is over.
     #[default]
     None,
@@ -129,6 +224,9 @@ impl Name {
             b"items" => Self::Items,
             b"kind" => Self::Kind,
             b"kubectl.kubernetes.io/last-applied-configuration" => Self::Applied,
+            b"metadata" => Self::Metadata,
+            b"name" => Self::Called,
+            b"namespace" => Self::Namespace,
             b"stringData" => Self::StringData,
             _ => Self::Other,
         }
@@ -147,6 +245,9 @@ impl Object {
         self.is_v1 = self.is_v1.or(merged.is_v1);
         if self.kind == Kind::Unsaid {
             self.kind = merged.kind;
+        }
+        if self.metadata == Metadata::default() {
+            self.metadata = merged.metadata;
         }
     }
 }
@@ -172,9 +273,16 @@ impl Secrets {
                 let text = scalar.text.bytes(src);
                 if scalar.role == Role::Key {
                     object.name = Name::of(text);
+                    if object.is == Name::Metadata {
+                        object.metadata.key(object.name);
+                    }
                     return;
                 }
-                match std::mem::take(&mut object.name) {
+                let key = std::mem::take(&mut object.name);
+                if object.is == Name::Metadata {
+                    object.metadata.value(key, src, scalar);
+                }
+                match key {
                     Name::ApiVersion => object.is_v1 = Some(text == b"v1"),
                     Name::Applied => object.data.push((number, Name::Applied)),
                     Name::Kind => {
@@ -197,15 +305,22 @@ impl Secrets {
 
     fn close(&mut self) {
         let Some(mut object) = self.open.pop() else { return };
+        let called = object.metadata.called();
+        let with_name = |(number, is)| (number, is, called);
         if let Some(around) = self.open.last_mut() {
             match object.is {
                 _ if object.is_merged => return around.merge(object),
                 is if is.is_data() => return around.data.append(&mut object.data),
                 Name::Items => return around.unsaid.append(&mut object.unsaid),
                 _ if object.kind != Kind::Unsaid => {}
-                _ if around.is == Name::Items => return around.unsaid.append(&mut object.data),
+                _ if around.is == Name::Items => {
+                    return around.unsaid.extend(object.data.into_iter().map(with_name));
+                }
                 // The annotation belongs to an object further out.
-                _ => {
+                is => {
+                    if is == Name::Metadata {
+                        around.metadata = object.metadata;
+                    }
                     let applied = object.data.into_iter().filter(|(_, is)| *is == Name::Applied);
                     return around.data.extend(applied);
                 }
@@ -214,20 +329,20 @@ impl Secrets {
         if object.is_v1 != Some(true) {
             return;
         }
-        let data = match object.kind {
-            Kind::ConfigMap | Kind::Secret => object.data,
+        let data: Vec<_> = match object.kind {
+            Kind::ConfigMap | Kind::Secret => object.data.into_iter().map(with_name).collect(),
             Kind::ConfigMapList | Kind::SecretList => object.unsaid,
             Kind::Other | Kind::Unsaid => return,
         };
         let is_secret = matches!(object.kind, Kind::Secret | Kind::SecretList);
-        self.told.extend(data.into_iter().filter_map(|(number, is)| {
+        self.told.extend(data.into_iter().filter_map(|(number, is, called)| {
             let role = match is {
                 Name::Data if is_secret => Role::EncodedSecret,
                 Name::Applied | Name::StringData if is_secret => Role::Secret,
                 Name::BinaryData if !is_secret => Role::Encoded,
                 _ => return None,
             };
-            Some((number, role))
+            Some((number, role, called.filter(|_| is_secret)))
         }));
     }
 }

@@ -80,10 +80,10 @@ pub(super) fn halved(text: &[u8], mark: u8) -> Option<Zeroizing<Vec<u8>>> {
 
 /// A scalar that decodes to what it is written as.
 pub(super) fn verbatim(span: Range<usize>, role: Role, depth: usize) -> Scalar {
-    Scalar { span: span.clone(), text: Text::Verbatim(span), role, depth }
+    Scalar { span: span.clone(), text: Text::Verbatim(span), role, depth, owner: None }
 }
 
 /// Something that no reference is resolved in.
 pub(super) fn opaque(span: Range<usize>, depth: usize) -> Scalar {
-    Scalar { span, text: Text::Opaque, role: Role::Value, depth }
+    Scalar { span, text: Text::Opaque, role: Role::Value, depth, owner: None }
 }

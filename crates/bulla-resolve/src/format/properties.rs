@@ -107,7 +107,7 @@ impl Line<'_> {
         let src = self.src;
         let (mut key, value) = self.split();
         let mut scalar = |span: Range<usize>, text, role| {
-            found(Scalar { span, text, role, depth: 0 });
+            found(Scalar { span, text, role, depth: 0, owner: None });
         };
         let mut text = self.decode(key.clone())?;
         // A reference at the beginning of a line is torn apart at its colon, and would not be found.

@@ -120,7 +120,13 @@ fn statement(src: &[u8], at: usize, found: &mut dyn FnMut(Scalar)) -> usize {
         };
         at = word.span.end;
         scalars.push(verbatim(name, Role::Key, 0));
-        scalars.push(Scalar { span: word.span, text: word.text, role: Role::Value, depth: 0 });
+        scalars.push(Scalar {
+            span: word.span,
+            text: word.text,
+            role: Role::Value,
+            depth: 0,
+            owner: None,
+        });
         let blanks = src[at..].iter().take_while(|&&b| is_blank(b)).count();
         let ends = match src.get(at + blanks) {
             None | Some(b'\n' | b';') => true,

@@ -301,13 +301,13 @@ fn setting(
                 found(verbatim(value.start..colon, Role::Key, depth), setting);
                 let span = colon + 1..value.end;
                 let text = decoded(src, &span, unescaped(&src[span.clone()]));
-                found(Scalar { span, text, role: Role::Value, depth }, setting);
+                found(Scalar { span, text, role: Role::Value, depth, owner: None }, setting);
             }
             None => found(opaque(value, depth), setting),
         },
         Setting::Text => {
             let text = decoded(src, &value, halved(&src[value.clone()], b'%'));
-            found(Scalar { span: value, text, role: Role::Value, depth }, setting);
+            found(Scalar { span: value, text, role: Role::Value, depth, owner: None }, setting);
         }
         _ => {
             let plain = !src[value.clone()].iter().any(|b| b"\"'\\%".contains(b));
@@ -358,7 +358,7 @@ fn words(
                     let text = text
                         .and_then(|text| if variables { halved(&text, b'$') } else { Some(text) });
                     let text = decoded(src, &word.inner, text);
-                    found(Scalar { span, text, role: Role::Value, depth }, setting);
+                    found(Scalar { span, text, role: Role::Value, depth, owner: None }, setting);
                 }
                 _ => assignment(src, &word, depth, found),
             }
@@ -379,7 +379,7 @@ fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scala
         let scalar = match hidden.filter(|_| !has_letters(&src[word.span.clone()])) {
             Some(text) => {
                 let (span, text) = (word.span.clone(), Text::Decoded(text.clone()));
-                Scalar { span, text, role: Role::Key, depth }
+                Scalar { span, text, role: Role::Key, depth, owner: None }
             }
             None => opaque(word.span.clone(), depth),
         };
@@ -393,7 +393,7 @@ fn assignment(src: &[u8], word: &Word, depth: usize, found: &mut dyn FnMut(Scala
         _ => span.clone(),
     };
     let text = decoded(src, &inner, text);
-    found(Scalar { span, text, role: Role::Value, depth }, setting);
+    found(Scalar { span, text, role: Role::Value, depth, owner: None }, setting);
 }
 
 /// `bytes` as systemd takes text: UTF-8 without what Unicode says is no character.

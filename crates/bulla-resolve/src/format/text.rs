@@ -15,6 +15,7 @@ impl Syntax for PlainText {
             text: Text::Verbatim(span),
             role: Role::Value,
             depth: 0,
+            owner: None,
         });
         Ok(())
     }

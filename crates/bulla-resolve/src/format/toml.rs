@@ -257,7 +257,7 @@ impl Nodes<'_, '_> {
         };
         // Some readers make line feeds of these.
         let text = if memchr(b'\r', &token[inner]).is_some() { Text::Opaque } else { text };
-        (self.found)(Scalar { span, text, role, depth });
+        (self.found)(Scalar { span, text, role, depth, owner: None });
     }
 }
 

@@ -193,6 +193,7 @@ impl Scan<'_> {
                     text: Text::Verbatim(at),
                     role: Role::Set,
                     depth: self.open.len(),
+                    owner: None,
                 });
             }
         }
@@ -224,7 +225,7 @@ impl Scan<'_> {
             };
             let depth = self.open.len() + usize::from(!genesys);
             scalars.extend((!genesys).then(|| Self::name(key_at..key_end, depth)));
-            scalars.push(Scalar { span: value, text, role, depth });
+            scalars.push(Scalar { span: value, text, role, depth, owner: None });
         }
         if genesys {
             // A name before its value, whatever their order in the tag.
@@ -243,7 +244,13 @@ impl Scan<'_> {
     }
 
     fn name(span: Range<usize>, depth: usize) -> Scalar {
-        Scalar { span: span.clone(), text: Text::Verbatim(span), role: Role::Key, depth }
+        Scalar {
+            span: span.clone(),
+            text: Text::Verbatim(span),
+            role: Role::Key,
+            depth,
+            owner: None,
+        }
     }
 
     /// The text between two tags.
@@ -264,7 +271,7 @@ impl Scan<'_> {
     fn content(&self, span: Range<usize>, text: Text) -> Scalar {
         let depth =
             self.open.len() - usize::from(self.names == Names::Elements && !self.open.is_empty());
-        Scalar { span, text, role: Role::Value, depth }
+        Scalar { span, text, role: Role::Value, depth, owner: None }
     }
 
     /// A text in which only line ends are decoded (XML 1.0 section 2.11).

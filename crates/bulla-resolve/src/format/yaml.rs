@@ -193,6 +193,7 @@ fn walk(
                     },
                     role,
                     depth: nodes.depth(),
+                    owner: None,
                 }));
             }
             Event::Alias(_) => {

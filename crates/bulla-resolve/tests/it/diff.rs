@@ -86,6 +86,29 @@ fn values_are_told_by_their_versions() {
     }
 }
 
+/// A row in which two entries have other versions was not shown, though both were known.
+#[test]
+fn several_entries_of_a_row_are_told_by_their_versions() {
+    let names = ["bulla://b/x", "bulla://c/x", "bulla://d/same", "bulla://e/x", "bulla://b/x"];
+    let row = |values: &[&str]| format!("[\"{}\"]\n", values.join("\",\""));
+    let new = "+[<b:2>,<c:2>,<d:2>,<e:2>,<b:2>]\n";
+    for (old, expected) in [
+        ([OLD, NEW, KEPT, OLD, OLD], "-[<b:1>,<c:2>,<d:2>,<e:1>,<b:1>]\n"),
+        ([OLD, OLD, KEPT, OLD, OLD], "-[<b:1>,<c:1>,<d:2>,<e:1>,<b:1>]\n"),
+        ([NEW, OLD, KEPT, OLD, NEW], "-[<b:2>,<c:1>,<d:2>,<e:1>,<b:2>]\n"),
+        // One entry has one version.
+        ([OLD, NEW, KEPT, OLD, NEW], "-[?\n"),
+        ([OLD, "SECRET", KEPT, OLD, OLD], "-[?\n"),
+        ([OLD, OLD, KEPT, OLD, "SECRET"], "-[?\n"),
+    ] {
+        let told = shown(&compared("t.json", &row(&names), &row(&old)));
+        assert_eq!(told, format!("{expected}{new}"), "{old:?}");
+    }
+    // Places are compared whole, and with each pair of versions there would be too many.
+    let old = "a: 1\nb: NEWVALUE\nc: 'u:OLDVALUE:OLDVALUE'\n";
+    assert!(shown(&compared("t.yaml", TEMPLATE, old)).contains("\n-c: ?\n"));
+}
+
 #[test]
 fn a_file_that_is_one_value_is_compared_as_such() {
     let template = "{{ bulla://b/x }}";

@@ -8,7 +8,6 @@ use bulla_oauth::{
     Authorization, Browser, DeviceCode, Grant, Life, Loopback, Protocol, Secret, TokenEndpoint,
     Tokens,
 };
-use bulla_vault::store::Lock;
 use bulla_vault::{EntryName, Kind, Vault};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -17,13 +16,13 @@ use super::add::{MailboxArgs, check_kind, client, entry_of, set_public};
 use super::token::{lasting, life};
 use super::{NetworkArgs, local_reason, missing_scope, opens};
 use crate::account::{
-    Account, CLIENT, GRANT_TYPE, Network, Registration, WallClock, address_of, grant,
-    lock_to_change, new_mailbox_name, persist, put, refresh_token, servers, state, text, who,
+    Account, CLIENT, GRANT_TYPE, Network, Ready, Registration, WallClock, address_of, grant,
+    new_mailbox_name, persist, put, ready, refresh_token, servers, state, text, who,
 };
 use crate::cmd::Done;
+use crate::cmd::target::find_live;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::hold::Held;
 use crate::session::with_vault;
 use crate::{prompt, tty};
 
@@ -128,6 +127,7 @@ fn one(
     name: &EntryName,
     network: &Network,
 ) -> Result<(), Failure> {
+    let is_new = vault.read()?.find(name)?.is_none_or(|found| found.live().is_none());
     let mut account = account(context, vault, args, name)?;
     let has_imap = account.servers.iter().any(|server| server.protocol == Protocol::Imap);
     if !has_imap && !args.no_verify {
@@ -138,7 +138,7 @@ fn one(
     account.registration.discover(network)?;
     network.ready()?;
     let Consent { tokens, ready: Ready { lock, held }, browser } =
-        consent(context, vault, args, &account, network)
+        consent(context, vault, args, &account, is_new, network)
             .map_err(|failure| account.named(failure))?;
     let done = keep(context, vault, args, &account, tokens, network);
     drop(lock);
@@ -214,39 +214,25 @@ struct Consent<'v> {
     browser: Option<Browser>,
 }
 
-/// What is held from before a code is spent until what it brought is kept.
-struct Ready<'v> {
-    /// The mailbox's lock, so that nobody refreshes the old grant or changes the vault's key before
-    /// the new one is kept.
-    lock: Box<dyn Lock + 'v>,
-    /// The provider may have ended the old grant with the new one.
-    held: Held,
-}
-
-/// Makes sure that what a code brings can be kept.
-fn ready<'v>(
-    context: &Context,
-    vault: &'v Vault<'_>,
-    name: &EntryName,
-) -> Result<Ready<'v>, Failure> {
-    let lock = lock_to_change(context, vault, name)?;
-    // Whoever is just changing the vault's key has looked at the locks before this one was taken: it
-    // is waited for, and then nothing is asked for, as under another key nothing could be kept. Who
-    // begins later sees the lock.
-    drop(vault.write(context.stamp(None))?);
-    Ok(Ready { lock, held: Held::begin() })
-}
-
 /// Gets tokens by the owner's consent.
 fn consent<'v>(
     context: &Context,
     vault: &'v Vault<'_>,
     args: &AuthorizeArgs,
     account: &Account,
+    is_new: bool,
     network: &Network,
 ) -> Result<Consent<'v>, Failure> {
     let Registration { client, provider, .. } = &account.registration;
     let scopes = scopes(account);
+    let ready = || {
+        let ready = ready(context, vault, &account.name)?;
+        // Nobody who renamed or removed the mailbox had to wait for a person.
+        if !is_new {
+            find_live(&vault.read()?, &account.name, None)?;
+        }
+        Ok::<_, Failure>(ready)
+    };
     if args.device {
         if provider.device_authorization_endpoint.is_none() {
             let fact = "the provider has no codes to type that are good for mail";
@@ -265,7 +251,6 @@ fn consent<'v>(
             code.user_code,
             lasting(code.left(&WallClock))
         ));
-        let ready = || ready(context, vault, &account.name);
         let endpoint = &provider.token_endpoint;
         let (tokens, ready) = code.wait(client, endpoint, network, &WallClock, ready)?;
         return Ok(Consent { tokens, ready, browser: None });
@@ -278,7 +263,7 @@ fn consent<'v>(
     let redirect = provider.redirect(loopback.as_ref().map_or(ANY_PORT, Loopback::port));
     let attempt = Authorization::new(provider, client, &redirect, &scopes, &account.address)?;
     let exchange = |attempt: Authorization, code: &Secret| {
-        let ready = ready(context, vault, &account.name)?;
+        let ready = ready()?;
         let tokens = attempt.exchange(code, client, &provider.token_endpoint, network)?;
         Ok::<_, Failure>((tokens, ready))
     };

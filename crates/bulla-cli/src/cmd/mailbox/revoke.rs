@@ -5,7 +5,7 @@ use bulla_vault::{EntryName, Snapshot};
 use serde_json::json;
 
 use super::NetworkArgs;
-use crate::account::{Account, VaultGrants, lock_to_change, mailbox_name};
+use crate::account::{Account, VaultGrants, mailbox_name, ready};
 use crate::cmd::Done;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Done {
             }
         }
         network.ready()?;
-        let _lock = lock_to_change(context, vault, &name)?;
+        let _ready = ready(context, vault, &name)?;
         let grant = grants.load()?;
         let Some(refresh) = &grant.refresh else {
             return Err(Failure::new(

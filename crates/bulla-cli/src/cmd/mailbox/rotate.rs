@@ -11,6 +11,7 @@ use super::NetworkArgs;
 use crate::account::{Account, CLIENT, CLIENT_SECRET, Network, Registration, VaultGrants, text};
 use crate::args::NoSecrets;
 use crate::cmd::Done;
+use crate::cmd::render::several;
 use crate::cmd::target::entry_name;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -61,12 +62,19 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
             return Err(Failure::new(Exit::Conflict, "unchanged", fact)
                 .hint("the provider shows a new one only once, when it is made"));
         }
-        let tried = match args.no_verify {
-            true => None,
+        let (tried, untried) = match args.no_verify {
+            true => (None, Vec::new()),
             false => try_secret(context, vault, &registration, &new, &network)?,
         };
         let fresh = fingerprint(new.expose());
         let version = store(context, vault, &name, new)?;
+        for Failure { fact, hints, .. } in untried {
+            let told: Vec<_> = [fact].into_iter().chain(hints).collect();
+            context.printer.warn(format_args!(
+                "the secret was not tried with every mailbox: {}",
+                told.join("; ")
+            ));
+        }
         if context.printer.json {
             context.printer.value(&json!({
                 "entry": name.as_str(), "version": version, "old": old, "new": fresh,
@@ -99,15 +107,15 @@ fn fingerprint(secret: &[u8]) -> Option<String> {
     (text.chars().count() >= 16).then(|| format!("****{last}"))
 }
 
-/// Refreshes a mailbox of the client with the new secret, and tells which. Nothing is stored of the
-/// secret if that fails.
+/// Refreshes a mailbox of the client with the new secret, and tells which, and what is wrong with those
+/// that could not be tried before. Nothing is stored of the secret if that fails.
 fn try_secret(
     context: &Context,
     vault: &Vault<'_>,
     registration: &Registration,
     new: &Secret,
     network: &Network,
-) -> Result<Option<EntryName>, Failure> {
+) -> Result<(Option<EntryName>, Vec<Failure>), Failure> {
     let mut mailboxes = Vec::new();
     vault.read()?.each::<Failure>(&mut |version| {
         if let Some(entry) = version.live().filter(|entry| entry.kind() == Kind::Mailbox)
@@ -119,14 +127,23 @@ fn try_secret(
     })?;
     mailboxes.sort();
     network.ready()?;
+    // Another mailbox may still be able to tell.
+    let mut untried = Vec::new();
     for mailbox in mailboxes {
-        let mut account = Account::find(context, &vault.read()?, &mailbox)?;
+        let mut account = match Account::find(context, &vault.read()?, &mailbox) {
+            Ok(account) => account,
+            Err(malformed) if malformed.exit == Exit::Usage => {
+                untried.push(malformed);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         account.reach(network)?;
         let new = bulla_oauth::Secret::copied_from(new.expose());
         let old = account.registration.client.secret.replace(new);
         let grants = VaultGrants { context, vault, name: &mailbox };
         match account.refresh(&grants, network).probe() {
-            Ok(_) => return Ok(Some(mailbox)),
+            Ok(_) => return Ok((Some(mailbox), untried)),
             Err(RefreshError::NeedsPerson { .. }) => {
                 // Some say `invalid_grant` of a wrong secret, too. The old one tells which it is, and
                 // that a grant which works is not left as a dead one.
@@ -135,11 +152,14 @@ fn try_secret(
                     let fact = format!(
                         "the provider refuses the new secret: {mailbox} is refreshed with the old one, and not with it"
                     );
-                    return Err(Failure::new(Exit::NeedsPerson, "client-refused", fact)
-                        .hint("nothing was changed; --no-verify stores it untried"));
+                    return Err(
+                        Failure::new(Exit::NeedsPerson, "client-refused", fact).hint(UNTRIED)
+                    );
                 }
             }
-            // Another mailbox may still be able to tell.
+            Err(RefreshError::Store(malformed)) if malformed.code == "token-state" => {
+                untried.push(malformed);
+            }
             Err(
                 RefreshError::NeverAuthorized
                 | RefreshError::OtherClient(_)
@@ -150,17 +170,20 @@ fn try_secret(
                 // The state says now that the client was refused, which the one in the vault is not.
                 account.registration.client.secret = old;
                 let _ = account.refresh(&grants, network).probe();
-                return Err(account
-                    .named(error)
-                    .hint("nothing was changed; --no-verify stores it untried"));
+                return Err(account.named(error).hint(UNTRIED));
             }
         }
+    }
+    if !untried.is_empty() {
+        return Err(several(context, untried).hint(UNTRIED));
     }
     context
         .printer
         .warn("no mailbox of this client has a grant that works, so the secret cannot be tried");
-    Ok(None)
+    Ok((None, untried))
 }
+
+const UNTRIED: &str = "nothing was changed; --no-verify stores it untried";
 
 fn store(
     context: &Context,

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use bulla_testkit::canary::{Canary, Scanner};
 use bulla_testkit::testbed::Options;
 
-use super::{Waiting, World, parameter};
+use super::{NO_MAIL, Waiting, World, parameter};
 use crate::pty::Session;
 
 #[test]
@@ -217,7 +217,7 @@ fn a_token_from_elsewhere_is_tried(world: &World) {
 /// Google gives a refresh token for the first consent only, unless it is asked to ask again.
 #[test]
 fn a_second_consent_without_a_refresh_token_keeps_the_first() {
-    let options = Options { google: true, ..super::NO_MAIL };
+    let options = Options { google: true, ..NO_MAIL };
     let Some(world) = World::start(&options) else { return };
     world.provider("bed", r#"["https://mail.google.com/"]"#, r#"{ access_type = "offline" }"#);
     world.run("set secret-test --public provider=bed").succeeds();
@@ -240,4 +240,28 @@ fn a_second_consent_without_a_refresh_token_keeps_the_first() {
     assert_eq!(ended.code(), 8, "{ended}");
     assert!(ended.stderr.contains("error: alice@example.com: the provider gave no refresh token"));
     world.run("show mailbox/alice@example.com").fails(4);
+}
+
+/// A mailbox that was renamed while its owner was asked came back under its old name, with the grant.
+#[test]
+fn a_mailbox_that_is_renamed_meanwhile_does_not_come_back() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    let alice = "alice@example.com";
+    world.authorize(alice, "--no-verify");
+    let codes = || {
+        let requests = world.bed.token_requests();
+        requests.iter().filter(|request| request.grant == "authorization_code").count()
+    };
+    let spent = codes();
+    let waiting = world.begin(&format!("mailbox authorize {alice} --no-verify"));
+    let url = waiting.url(alice);
+    world.run(&format!("mv mailbox/{alice} mailbox/support@example.com")).succeeds();
+    let page = world.visit(&url, alice, &["--follow"]);
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 4, "{ended}");
+    assert!(ended.stderr.contains("`mailbox/alice@example.com` was renamed"), "{ended}");
+    assert!(ended.stderr.contains("hint: it is `mailbox/support@example.com` now"), "{ended}");
+    assert!(page.contains("Not authorised"), "{page}");
+    assert_eq!(codes(), spent, "no code was spent");
+    world.run(&format!("show mailbox/{alice}")).fails(4);
 }

@@ -174,7 +174,7 @@ fn a_consent_waits_for_a_disk_that_fails() {
                 interrupt(waiting.child.id());
                 // Whoever sent the signal is told why nothing happens. That once came only when another
                 // attempt had failed.
-                assert!(waiting.says("warning: a token is on its way"), "{inject}");
+                assert!(waiting.says("warning: a provider's answer is on its way"), "{inject}");
             }
             (has_waited, waiting.end())
         });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bulla_testkit::testbed::Options;
 use serde_json::json;
 
+use super::status::revocations;
 use super::{NO_MAIL, PATIENCE, World};
 use crate::pty::Session;
 use crate::support::{PASSPHRASE, Way};
@@ -241,11 +242,64 @@ fn a_signal_waits_for_the_answer() {
         let ended = waiting.end();
         assert_eq!(ended.code(), 128 + signal_number(signal), "{ended}");
         // Nothing once told why it did not end.
-        assert!(ended.stderr.contains("warning: a token is on its way"), "{ended}");
+        assert!(ended.stderr.contains("warning: a provider's answer is on its way"), "{ended}");
         assert_ne!(world.refresh_token(ALICE), before, "{signal}");
         assert_eq!(world.status(ALICE)["state"], "works", "{signal}");
     }
     world.run(ASK).fails(1);
+}
+
+/// A signal ended a withdrawal whose answer was on its way, and the grant was kept as one that works.
+#[test]
+fn a_signal_waits_for_a_withdrawal() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    world.authorize(ALICE, "--no-verify");
+    world.bed.fault(r#"{"path": "/token/revocation", "delay_after": 2000}"#);
+    let waiting = world.begin(&format!("mailbox revoke {ALICE} --yes"));
+    let until = Instant::now() + PATIENCE;
+    while revocations(&world) == 0 {
+        assert!(Instant::now() < until, "nothing was asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    world.home.sh(&format!("kill -INT {}", waiting.child.id())).succeeds();
+    let ended = waiting.end();
+    assert_eq!(ended.code(), 130, "{ended}");
+    assert!(ended.stderr.contains("warning: a provider's answer is on its way"), "{ended}");
+    assert!(ended.stderr.contains("the grant of alice@example.com is withdrawn"), "{ended}");
+    assert_eq!(world.status(ALICE)["state"], "revoked");
+}
+
+/// One mailbox of which the vault says what cannot be kept a client from getting a new secret.
+#[test]
+fn a_malformed_mailbox_keeps_no_secret_from_being_tried() {
+    let Some(world) = World::start(&NO_MAIL) else { return };
+    let rotate = || world.run("mailbox rotate-client secret-test").stdin("a-new-secret");
+    world
+        .run(
+            "set mailbox/aa@example.com --kind mailbox --public client=secret-test --public imap=x",
+        )
+        .succeeds();
+    let ended = rotate().fails(2);
+    assert!(
+        ended.stderr.contains("the field `imap` of `mailbox/aa@example.com` names no imap server"),
+        "{ended}"
+    );
+    assert!(ended.stderr.contains("hint: nothing was changed; --no-verify"), "{ended}");
+    assert_eq!(world.run("get secret-test client-secret").succeeds().out(), "desktop-secret");
+    world.authorize(ALICE, "--no-verify");
+    let good = json!({"access_token": "of-the-new-secret", "expires_in": 3600}).to_string();
+    world.bed.fault(&json!({"status": 200, "body": good}).to_string());
+    let ended = rotate().succeeds();
+    assert!(
+        ended
+            .stderr
+            .contains("warning: the secret was not tried with every mailbox: the field `imap`"),
+        "{ended}"
+    );
+    assert!(
+        ended.stderr.contains("it works (mailbox/alice@example.com was refreshed with it)"),
+        "{ended}"
+    );
 }
 
 /// Behind a prompt for a passphrase, the one signal that is not held was, and did nothing at all.
@@ -265,7 +319,7 @@ fn who_cannot_wait_need_not() {
         std::thread::sleep(Duration::from_millis(10));
     }
     session.types("\x03");
-    session.expect("warning: a token is on its way");
+    session.expect("warning: a provider's answer is on its way");
     session.types("\x1c");
     session.ends(131);
 }

@@ -194,7 +194,7 @@ fn cron_is_silent_until_somebody_has_to_act() {
     );
 }
 
-fn revocations(world: &World) -> usize {
+pub(super) fn revocations(world: &World) -> usize {
     let log = world.bed.ca().with_file_name("as.log");
     std::fs::read_to_string(log).unwrap().matches("\"POST /token/revocation\"").count()
 }

@@ -135,7 +135,13 @@ impl<F: FnMut(Node)> Lines<F> {
     fn scalar(&mut self, (span, says): Token, role: Role) {
         let moved = |range: Range<usize>| self.bom + range.start..self.bom + range.end;
         let (span, text) = (moved(span), Text::Verbatim(moved(says)));
-        (self.found)(Node::Scalar(Scalar { span, text, role, depth: self.open.len() }));
+        (self.found)(Node::Scalar(Scalar {
+            span,
+            text,
+            role,
+            depth: self.open.len(),
+            owner: None,
+        }));
     }
 
     fn begin_document(&mut self, line: &[u8]) -> Option<()> {
@@ -246,7 +252,7 @@ mod tests {
         match node {
             Node::Open => "open".to_owned(),
             Node::Close => "close".to_owned(),
-            Node::Scalar(Scalar { span, text: Text::Verbatim(says), role, depth }) => {
+            Node::Scalar(Scalar { span, text: Text::Verbatim(says), role, depth, owner: None }) => {
                 format!("{span:?} says {says:?}, {role:?} at {depth}")
             }
             Node::Scalar(Scalar { span, .. }) => format!("{span:?} is not verbatim"),

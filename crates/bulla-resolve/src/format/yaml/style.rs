@@ -77,12 +77,14 @@ fn check_breaks(src: &[u8], span: Range<usize>) -> Result<(), Refusal> {
 /// Whether every YAML 1.1 and 1.2 reader takes `text`, written plainly, for this string, wherever it
 /// stands. A list of what is known to be safe, not of what is not.
 fn is_plain_string(text: &str) -> bool {
+    // Base64 may begin with a sign, which makes a number only of what would be one without it.
+    let unsigned = text.trim_start_matches('+');
     // A colon is safe in front of a slash; it is allowed where adopting a file writes one.
-    let begun = [SCHEME, "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let bytes = begun.unwrap_or(text).as_bytes();
+    let begun = [SCHEME, "https://"].iter().find_map(|scheme| unsigned.strip_prefix(scheme));
+    let bytes = begun.unwrap_or(unsigned).as_bytes();
     let Some(first) = bytes.first() else { return false };
     let begins = first.is_ascii_alphanumeric() || *first == b'/';
-    begins && bytes.iter().all(is_carried) && is_no_other_type(text)
+    begins && bytes.iter().all(is_carried) && is_no_other_type(unsigned)
 }
 
 /// Whether plain text of the template stays plain with values in it. Around them stands what the
@@ -254,6 +256,10 @@ mod tests {
             "v1.2.3",
             "a=b",
             "/u3+7Q==",
+            "+u3/7Q==",
+            "++/7Q==",
+            "+/",
+            "+8Q~x",
             "/",
             "/1",
         ] {
@@ -301,6 +307,17 @@ mod tests {
             "\u{e9}",
             "0b1",
             "1:2",
+            "+",
+            "++",
+            "+1",
+            "++1",
+            "+0x1f",
+            "+1e3",
+            "+.5",
+            "+.inf",
+            "+inf",
+            "+yes",
+            "+-a",
         ] {
             assert!(!is_plain_string(text), "{text}");
         }
