@@ -187,11 +187,12 @@ fn ansible() {
                     -e ansible_python_interpreter=$(command -v python3)";
     let run = home.sh(&format!("bulla run --env app.env -- {playbook}"));
     tells_nothing(&run.env("LC_ALL", "C.UTF-8").succeeds());
-    assert_eq!(home.read("app.properties"), format!("db.password={}\n", *PASSWORD).as_bytes());
+    let written: Value = serde_json::from_slice(&home.read("app.json")).unwrap();
+    assert_eq!(written["db"]["password"], *PASSWORD);
     // Without the variable it ends, and does not write an empty password.
-    home.sh("rm app.properties").succeeds();
+    home.sh("rm app.json").succeeds();
     assert_ne!(home.sh(playbook).env("LC_ALL", "C.UTF-8").run().code(), 0);
-    assert!(!home.file("app.properties").exists());
+    assert!(!home.file("app.json").exists());
 
     home.bulla(["set", "ansible-vault", "-q"]).stdin(&*PASSWORD).succeeds();
     home.write("vars.yml", "a: 1\n");

@@ -305,8 +305,10 @@ fn show_failure(browser: Browser, failure: &Failure) {
 
 /// What is asked for: the mail, and who it is that consents.
 fn scopes(account: &Account) -> Vec<String> {
-    let identity = ["openid", "email"].into_iter().map(str::to_owned);
-    identity.chain(account.registration.provider.scopes.iter().cloned()).collect()
+    let identity = ["openid", "email"];
+    let mail = account.registration.provider.scopes.iter().map(String::as_str);
+    let mail = mail.filter(|scope| !identity.contains(scope));
+    identity.into_iter().chain(mail).map(str::to_owned).collect()
 }
 
 /// The code in what a person or a pipe gives. A person who gave something else is asked again.
