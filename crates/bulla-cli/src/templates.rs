@@ -86,7 +86,7 @@ fn below(
         Ok(entries) => entries,
         Err(error) => return failures.push(Failure::file("read", folder, &error)),
     };
-    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.sort_by_cached_key(fs::DirEntry::file_name);
     for entry in entries {
         let source = entry.path();
         let target = into.map(|into| into.join(entry.file_name()));
@@ -134,7 +134,7 @@ impl Matching<'_> {
             }
             Err(error) => return self.failures.push(Failure::file("read", folder, &error)),
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_by_cached_key(fs::DirEntry::file_name);
         for entry in entries {
             let next = self.after(reached, &entry.file_name().to_string_lossy());
             let matches = next.contains(&self.pattern.len());
