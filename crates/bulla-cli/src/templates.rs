@@ -140,7 +140,7 @@ impl<'e> Found<'e> {
             Ok(entries) => entries,
             Err(error) => return self.failures.push(Failure::file("read", folder, &error)),
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_by_cached_key(fs::DirEntry::file_name);
         for entry in entries {
             let source = entry.path();
             if self.exclude.has(&source) {
@@ -186,7 +186,7 @@ impl Matching<'_, '_> {
             }
             Err(error) => return self.found.failures.push(Failure::file("read", folder, &error)),
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_by_cached_key(fs::DirEntry::file_name);
         for entry in entries {
             let next = self.after(reached, &entry.file_name().to_string_lossy());
             let matches = next.contains(&self.pattern.len());

@@ -21,7 +21,7 @@ use crate::format::{Content, Format, Malformed, Output, Part, Refusal, Scalar};
 use crate::names::SecretNames;
 use crate::problem::{Pending, Problem, Rule, escaped, locate};
 use crate::secret::{Draft, Secret};
-use crate::template::{Read, Segment, Template};
+use crate::template::{Segment, Template};
 use crate::unclear;
 
 pub use signs::looks_secret;
@@ -539,16 +539,10 @@ impl<'a> LiteralSearch<'a> {
         self.0.look_at(scalar);
     }
 
-    /// What was found in the file that was `read`. One whose scalars nobody went through is searched now.
-    ///
-    /// If it does not follow its format, the error says why, unless reading it has told that.
-    pub(crate) fn after(mut self, read: &Read) -> Result<Vec<Literal>, Option<Malformed>> {
-        match read.is_sound {
-            Some(true) => self.0.finish(),
-            Some(false) => return Err(None),
-            None => self.0.run().map_err(Some)?,
-        }
-        Ok(literals_of(self.0))
+    /// What was found, at the end of the file.
+    pub(crate) fn literals(mut self) -> Vec<Literal> {
+        self.0.finish();
+        literals_of(self.0)
     }
 }
 

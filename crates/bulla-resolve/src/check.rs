@@ -7,9 +7,9 @@ pub(crate) mod tokens;
 use std::ops::Range;
 
 use crate::adopt::{Literal, LiteralSearch, literals};
-use crate::expression;
-use crate::format::{Format, Malformed};
-use crate::migrate::left_over;
+use crate::expression::{self, Signs};
+use crate::format::{Format, Malformed, Scalar};
+use crate::migrate::LeftOver;
 use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
 use crate::template::{Read, Segment, Template};
@@ -49,13 +49,36 @@ impl Check {
         // In plain text nothing has a name.
         let searched = format.filter(|&f| f != Format::Text && (named || !tokens.is_empty()));
         let mut search = searched.map(|format| LiteralSearch::new(name, &src, format));
-        let read = Read::of(name, &src, format, true, &mut |scalar| {
+        let signs = Signs::of(&src);
+        let mut left_over = format.and_then(|format| LeftOver::new(&src, format, signs.foreign));
+        let is_sought = search.is_some() || left_over.is_some();
+        // To go through the scalars of a file is most of the work, and is done once.
+        let mut look_at = |scalar: &Scalar| {
             if let Some(search) = &mut search {
                 search.look_at(scalar);
             }
-        });
-        let foreign = left_over(&src, format, read.may_refer);
-        let literals = search.map_or_else(|| Ok(Vec::new()), |search| search.after(&read));
+            if let Some(left_over) = &mut left_over {
+                left_over.look_at(scalar);
+            }
+        };
+        let read = Read::of(name, &src, signs, format, true, &mut look_at);
+        let sound = match (read.is_sound, format) {
+            (None, Some(format)) if is_sought => {
+                format.syntax().scan(&src, &mut |scalar| look_at(&scalar)).map_err(Some)
+            }
+            // Reading has told why.
+            (Some(false), _) => Err(None),
+            _ => Ok(()),
+        };
+        let literals = match search {
+            Some(search) => sound.map(|()| search.literals()),
+            None => Ok(Vec::new()),
+        };
+        let foreign = match left_over {
+            Some(left_over) => left_over.found,
+            None if is_text && signs.foreign => LeftOver::in_text(&src),
+            None => Vec::new(),
+        };
         let template = Template::of(name, src, format, read);
         let is_told = |problem: &Problem| problem.rule == Rule::WrongEncoding;
         if is_utf16(&template.src, format) && !template.problems.iter().any(is_told) {
@@ -301,18 +324,16 @@ mod tests {
             ("a: bulla://d/e\npassword: hunter2\n", 1),
             ("password: hunter2\ntoken: hunter3\n", 2),
             ("a: bulla://d/e\n", 0),
-            ("a: bulla://d/e\npassword: hunter2\n- b\n", 0),
-            ("password: hunter2\n- b\n", 0),
+            // Not YAML, so that the lines are looked at.
+            ("a: bulla://d/e\npassword: hunter2hunter2\n- b\n", 1),
+            ("password: hunter2hunter2\n- b\n", 1),
         ] {
-            let (src, format) = (src.as_bytes(), Format::Yaml);
-            let mut search = LiteralSearch::new("x", src, format);
-            let read = Read::of("x", src, Some(format), true, &mut |scalar| search.look_at(scalar));
-            let spans = |found: Vec<Literal>| -> Vec<_> {
-                found.into_iter().map(|literal| literal.span).collect()
-            };
-            let found = spans(search.after(&read).unwrap_or_default());
-            assert_eq!(found, spans(literals("x", src, format).unwrap_or_default()), "{src:?}");
-            assert_eq!(found.len(), count, "{src:?}");
+            let found = Check::of("x.yaml", src.into(), None).findings;
+            let told = found.iter().filter(|problem| problem.rule == Rule::LiteralSecret).count();
+            assert_eq!(told, count, "{src:?}");
+            if let Ok(alone) = literals("x.yaml", src.as_bytes(), Format::Yaml) {
+                assert_eq!(alone.len(), count, "{src:?}");
+            }
         }
     }
 }

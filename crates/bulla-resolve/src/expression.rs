@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use memchr::memmem::{self, Finder};
 use memchr::{memchr, memchr_iter, memchr3, memchr3_iter};
 use zeroize::Zeroizing;
@@ -131,27 +131,64 @@ pub(crate) fn has_hits(text: &[u8]) -> bool {
                 || wrapped(text).next().is_some()))
 }
 
-/// Whether anything that is sought in `src` before it is read may stand there: [`hits`], [`has_letters`],
-/// [`in_utf16`] and the references of other tools are all without it. One search instead of many, as most
-/// files hold nothing.
+/// What is seen of references in a file before it is read. One search instead of many, as most files hold
+/// nothing.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(crate) struct Signs {
+    /// The letters that every reference has; their escapes may differ.
+    pub(crate) letters: bool,
+    /// The same in UTF-16 or UTF-32.
+    pub(crate) utf16: bool,
+    /// What references of [other tools](migrate::SIGNS) have in them.
+    pub(crate) foreign: bool,
+    /// Pieces of a reference in base64.
+    base64: bool,
+}
+
+impl Signs {
+    pub(crate) fn of(src: &[u8]) -> Self {
+        const ALL: Signs = Signs { letters: true, utf16: true, foreign: true, base64: true };
+        let mut signs = Self::default();
+        let mut from = 0;
+        while signs != ALL
+            && let Some(found) = SIGNS.find(Input::new(src).range(from..))
+        {
+            match found.pattern().as_usize() {
+                0 => signs.letters = true,
+                1 | 2 => signs.utf16 = true,
+                3..AFTER_FOREIGN => signs.foreign = true,
+                _ => signs.base64 = true,
+            }
+            // The next one may begin within this.
+            from = found.start() + 1;
+        }
+        signs
+    }
+
+    /// The [`hits`] in the file that these are the signs of.
+    pub(crate) fn hits(self, src: &[u8]) -> Vec<usize> {
+        let mut hits = if self.letters { PLAIN.find_iter(src).collect() } else { Vec::new() };
+        if self.base64 {
+            let plain = hits.len();
+            hits.extend(ENCODED.iter().flat_map(|needle| needle.find_iter(src)));
+            hits.extend(wrapped(src));
+            if hits.len() > plain {
+                hits.sort_unstable();
+                hits.dedup();
+            }
+        }
+        hits
+    }
+}
+
+/// Whether there are any [`Signs`] in `src`.
 pub(crate) fn may_refer(src: &[u8]) -> bool {
     SIGNS.is_match(src)
 }
 
 /// Where references stand in `text`, plain or base64-encoded, in order.
 pub(crate) fn hits(text: &[u8]) -> Vec<usize> {
-    let mut hits: Vec<usize> = PLAIN.find_iter(text).collect();
-    if !PIECES.is_match(text) {
-        return hits;
-    }
-    let plain = hits.len();
-    hits.extend(ENCODED.iter().flat_map(|needle| needle.find_iter(text)));
-    hits.extend(wrapped(text));
-    if hits.len() > plain {
-        hits.sort_unstable();
-        hits.dedup();
-    }
-    hits
+    Signs { letters: true, base64: PIECES.is_match(text), ..Signs::default() }.hits(text)
 }
 
 /// Where one of [`BASE64`] stands in `text` with line ends in it, as most tools write longer base64; these
@@ -220,11 +257,6 @@ fn before_break(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// Whether the letters of a reference stand in `src` in UTF-16 or UTF-32.
-pub(crate) fn in_utf16(src: &[u8]) -> bool {
-    [UTF16, UTF32].iter().any(|letters| memmem::find(src, letters).is_some())
-}
-
 /// Whether the letters that every reference has stand in `src`; their escapes may differ.
 pub(crate) fn has_letters(src: &[u8]) -> bool {
     memmem::find(src, LETTERS).is_some()
@@ -286,8 +318,12 @@ const PIECE: usize = 4;
 static PIECES: LazyLock<AhoCorasick> = LazyLock::new(|| searcher(pieces()));
 
 /// All that is sought in a file first. As long as they are not many more, it does not matter how many.
-static SIGNS: LazyLock<AhoCorasick> =
-    LazyLock::new(|| searcher(pieces().chain([LETTERS, UTF16, UTF32]).chain(migrate::SIGNS)));
+static SIGNS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    searcher([LETTERS, UTF16, UTF32].into_iter().chain(migrate::SIGNS).chain(pieces()))
+});
+
+/// The number in it of the first piece of [`BASE64`].
+const AFTER_FOREIGN: usize = 3 + migrate::SIGNS.len();
 
 fn pieces() -> impl Iterator<Item = &'static [u8]> {
     BASE64.iter().flat_map(|text| text.as_bytes().windows(PIECE))
@@ -478,11 +514,24 @@ mod tests {
             b"\xff\xfeb\0u\0l\0l\0a\0:\0/\0/\0",
             b"\0\0\0b\0\0\0u\0\0\0l\0\0\0l\0\0\0a\0\0\0:\0\0\0/",
         ] {
-            assert!(has_letters(text) || has_hits(text) || in_utf16(text));
+            let signs = Signs::of(text);
+            assert!(signs.letters || has_hits(text) || signs.utf16);
+            assert_eq!(signs.hits(text), hits(text));
             assert!(may_refer(text));
         }
         for text in ["x: bull\n", "YnV\nbGE\n6Lz", "l\nl\\nY\\n", "\n\\n\\", "Y\nn"] {
             assert!(!may_refer(text.as_bytes()), "{text}");
+        }
+    }
+
+    /// One begins within the other.
+    #[test]
+    fn signs_hide_no_others() {
+        for text in ["nVsbulla", "bulla nVsbulla", "ref+secret `YnVs bulla b\0u\0l\0l\0a\0:\0/"] {
+            let signs = Signs::of(text.as_bytes());
+            assert!(signs.letters && signs.base64, "{text}");
+            assert_eq!(signs.foreign, text.contains('`'), "{text}");
+            assert_eq!(signs.utf16, text.contains('\0'), "{text}");
         }
     }
 
@@ -501,6 +550,7 @@ mod tests {
                         let text = lines.join(end);
                         let text = text.as_bytes();
                         assert!(may_refer(text) && has_hits(text) && hits(text).len() == 1);
+                        assert_eq!(Signs::of(text).hits(text), hits(text));
                     }
                 }
             }

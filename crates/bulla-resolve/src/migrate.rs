@@ -129,43 +129,50 @@ impl Migration {
     }
 }
 
-/// What every reference that [`left_over`] finds has in it.
+/// What every reference that [`LeftOver`] finds in plain letters has in it.
 pub(crate) const SIGNS: [&[u8]; 5] = [b"op://", b"ref+", b"secret \"", b"secret `", b"secret \\\""];
 
 /// Where references of 1Password, vals and consul-template stand in a file: rendering leaves them as they
-/// are. Of a file of no known format, only those of the first two that are sure. `may_refer` says whether
-/// [one may be seen](expression::may_refer) before the file is read.
-pub(crate) fn left_over(src: &[u8], format: Option<Format>, may_refer: bool) -> Vec<usize> {
-    let is_there = |sign: &[u8]| memchr::memmem::find(src, sign).is_some();
-    let may_refer = may_refer && SIGNS.into_iter().any(is_there);
-    // What stands in base64 is seen only once it is read.
-    if !may_refer && !format.is_some_and(|f| f.may_encode(src)) {
-        return Vec::new();
+/// are.
+pub(crate) struct LeftOver<'a> {
+    src: &'a [u8],
+    pub(crate) found: Vec<usize>,
+    /// Whether Vault's agent reads what stands under the key that came last.
+    is_for_vault: bool,
+}
+
+impl<'a> LeftOver<'a> {
+    /// A search in the scalars of a file, if there is anything to be found; `is_seen` says whether one of
+    /// [`SIGNS`] stands in it.
+    pub(crate) fn new(src: &'a [u8], format: Format, is_seen: bool) -> Option<Self> {
+        // What stands in base64 is seen only once it is read.
+        let may_be = format != Format::Text && (is_seen || format.may_encode(src));
+        may_be.then(|| Self { src, found: Vec::new(), is_for_vault: false })
     }
-    let mut found = Vec::new();
-    let Some(format) = format.filter(|format| *format != Format::Text) else {
-        return foreign::places(std::str::from_utf8(src).unwrap_or_default(), true);
-    };
-    let mut is_for_vault = false;
-    // What does not follow its format is told with the template.
-    let _ = format.syntax().scan(src, &mut |scalar| {
+
+    /// Those in a file of no known format, if it is clear where they end, but none of consul-template.
+    pub(crate) fn in_text(src: &[u8]) -> Vec<usize> {
+        foreign::places(std::str::from_utf8(src).unwrap_or_default(), true)
+    }
+
+    /// Comes to the next scalar of the file.
+    pub(crate) fn look_at(&mut self, scalar: &Scalar) {
         if scalar.role == Role::Key {
             // Vault's agent reads what stands in this annotation of a pod.
-            let key = scalar.text.bytes(src);
-            is_for_vault = memchr::memmem::find(key, b"agent-inject-template").is_some();
+            let key = scalar.text.bytes(self.src);
+            self.is_for_vault = memchr::memmem::find(key, b"agent-inject-template").is_some();
         }
-        let data = scalar.data(src);
+        let data = scalar.data(self.src);
         let bytes = match (&data, &scalar.text) {
             (Some(data), _) => data,
-            (None, Text::Opaque) => trimmed(&src[scalar.span.clone()]),
-            (None, text) => text.bytes(src),
+            (None, Text::Opaque) => trimmed(&self.src[scalar.span.clone()]),
+            (None, text) => text.bytes(self.src),
         };
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        if scalar.is_value() && !foreign::places(text, is_for_vault).is_empty() {
-            found.push(scalar.span.start);
+        if scalar.is_value() && !foreign::places(text, self.is_for_vault).is_empty() {
+            self.found.push(scalar.span.start);
         }
-    });
-    found
+    }
 }
 
 /// A file as it is being rewritten.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::Reference;
-use crate::expression::{self, Expression};
+use crate::expression::{self, Expression, Signs};
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Syntax, Text};
 use crate::genesys::Sections;
@@ -73,7 +73,7 @@ impl Template {
     }
 
     fn read(name: &str, src: Vec<u8>, format: Option<Format>, fill: bool) -> Self {
-        let read = Read::of(name, &src, format, fill, &mut |_| ());
+        let read = Read::of(name, &src, Signs::of(&src), format, fill, &mut |_| ());
         Self::of(name, src, format, read)
     }
 
@@ -241,23 +241,22 @@ pub(crate) struct Read {
     pending: Vec<Pending>,
     wanted: Wants,
     shape: Shape,
-    /// Whether a reference, also one of another tool, can be seen in the file before it is read.
-    pub(crate) may_refer: bool,
     /// Whether the file follows its format; `None` if there was no need to go through its scalars.
     pub(crate) is_sound: Option<bool>,
 }
 
 impl Read {
-    /// Reads a file; `fill` says whether the fill rule of Genesys configurations applies to one of
-    /// them. Whoever wants the scalars for something else is shown them on the way.
+    /// Reads a file in which `signs` were seen; `fill` says whether the fill rule of Genesys configurations
+    /// applies if it is one. Whoever wants the scalars for something else is shown them on the way.
     pub(crate) fn of(
         name: &str,
         src: &[u8],
+        signs: Signs,
         format: Option<Format>,
         fill: bool,
         show: &mut dyn FnMut(&Scalar),
     ) -> Self {
-        let mut reading = Reading::new(src);
+        let mut reading = Reading::new(src, signs);
         match format {
             Some(format) => reading.read(name, format, fill && format.is_genesys(), show),
             None => reading.reject_unknown(),
@@ -269,6 +268,7 @@ impl Read {
 /// A template as it is being read.
 struct Reading<'a> {
     src: &'a [u8],
+    signs: Signs,
     /// What it is read in, once that is known.
     format: Option<Format>,
     /// Where references stand in the file as it is written.
@@ -279,22 +279,15 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(src: &'a [u8]) -> Self {
-        let may_refer = expression::may_refer(src);
-        Self {
-            src,
-            format: None,
-            hits: if may_refer { expression::hits(src) } else { Vec::new() },
-            passed: 0,
-            read: Read { may_refer, ..Read::default() },
-        }
+    fn new(src: &'a [u8], signs: Signs) -> Self {
+        Self { src, signs, format: None, hits: signs.hits(src), passed: 0, read: Read::default() }
     }
 
     fn reject_unknown(&mut self) {
         if let Some(&at) = self.hits.first() {
             let what = "the file has references, but its format is not known; name it";
             self.read.pending.push(Pending::new(at, Rule::UnknownFormat, what));
-        } else if self.read.may_refer && expression::in_utf16(self.src) {
+        } else if self.signs.utf16 {
             self.reject_utf16();
         }
     }
@@ -309,7 +302,7 @@ impl<'a> Reading<'a> {
         let syntax = format.syntax();
         self.format = Some(format);
         let utf16 = self.src.starts_with(b"\xff\xfe") || self.src.starts_with(b"\xfe\xff");
-        let hidden = self.read.may_refer && self.hits.is_empty() && expression::in_utf16(self.src);
+        let hidden = self.hits.is_empty() && self.signs.utf16;
         if hidden || (utf16 && fill) {
             return self.reject_utf16();
         }
@@ -347,9 +340,7 @@ impl<'a> Reading<'a> {
 
     /// Whether a reference may stand in the file, in whatever spelling.
     fn is_suspect(&self, syntax: &dyn Syntax) -> bool {
-        !self.hits.is_empty()
-            || (self.read.may_refer && expression::has_letters(self.src))
-            || syntax.may_hide(self.src)
+        !self.hits.is_empty() || self.signs.letters || syntax.may_hide(self.src)
     }
 
     fn scan(

@@ -127,7 +127,9 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
     let (checks, unread) = look_at(&jobs, context.printer.quiet, |job, name, bytes| {
         let is_blank = !job.found && bytes.iter().all(u8::is_ascii_whitespace);
         let (check, template) = Check::with_template(name, bytes, job.format);
-        (name.to_owned(), is_blank, check, run_checks.then_some((job, template)))
+        // Most runs have no use for it, and it is large.
+        let template = run_checks.then(|| Box::new((job, template)));
+        (name.to_owned(), is_blank, check, template)
     });
     let mut all = Findings { files: Vec::new(), texts: 0, findings: Vec::new(), failures };
     let is_whole = unread.is_empty() && all.failures.is_empty();
@@ -138,7 +140,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Done {
         if is_blank {
             all.findings.push(empty(&name));
         }
-        templates.extend(template);
+        templates.extend(template.map(|boxed| *boxed));
         all.texts += usize::from(check.is_text);
         all.findings.extend(check.findings.into_iter().map(Finding::from));
         uses.extend(check.uses.into_iter().map(|used| (all.files.len(), used)));

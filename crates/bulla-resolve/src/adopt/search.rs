@@ -27,6 +27,8 @@ use crate::secret::Secret;
 /// A file as it is searched.
 pub(super) struct Search<'a> {
     src: &'a [u8],
+    /// The same as text, if all of it is.
+    text: Option<&'a str>,
     format: Format,
     /// Where names tell no secrets.
     scope: Scope,
@@ -65,6 +67,7 @@ impl<'a> Search<'a> {
     pub(super) fn new(name: &str, src: &'a [u8], format: Format) -> Self {
         Self {
             src,
+            text: std::str::from_utf8(src).ok(),
             format,
             scope: Scope::of(name, format),
             stem: stem(name),
@@ -120,12 +123,12 @@ impl<'a> Search<'a> {
         let src = self.src;
         let data = scalar.data(src);
         let text = data.as_ref().map_or_else(|| scalar.text.bytes(src), |data| &data[..]);
-        let referred = scalar.is_value() && expression::has_plain(text);
         if self.format.is_genesys() {
+            let referred = scalar.is_value() && expression::has_plain(text);
             self.sections.observe(src, self.scalars, scalar, referred);
         }
         self.scalars += 1;
-        self.visit(scalar, text, referred);
+        self.visit(scalar, text);
     }
 
     /// Has come to the end of the file.
@@ -158,7 +161,7 @@ impl<'a> Search<'a> {
     }
 
     /// Follows the names to a value, and looks whether it is a secret.
-    fn visit(&mut self, scalar: &Scalar, text: &[u8], referred: bool) {
+    fn visit(&mut self, scalar: &Scalar, text: &[u8]) {
         let depth = scalar.depth;
         match scalar.role {
             Role::Set => self.path.clear(),
@@ -167,10 +170,9 @@ impl<'a> Search<'a> {
                 let name = match (names::too_long(text), &scalar.text) {
                     (Some(name), _) => Cow::Borrowed(name),
                     (None, Text::Verbatim(range)) => {
-                        let name = &self.src[range.clone()];
-                        // Twice as quick for what is UTF-8.
-                        str::from_utf8(name)
-                            .map_or_else(|_| String::from_utf8_lossy(name), Cow::Borrowed)
+                        let name = self.text.and_then(|text| text.get(range.clone()));
+                        let lossy = || String::from_utf8_lossy(&self.src[range.clone()]);
+                        name.map_or_else(lossy, Cow::Borrowed)
                     }
                     _ => Cow::Owned(String::from_utf8_lossy(text).into_owned()),
                 };
@@ -182,7 +184,9 @@ impl<'a> Search<'a> {
                 self.named = scalar.role == Role::Key;
                 // The name of an element comes again behind its attributes.
                 let at = scalar.span.start;
-                self.label = self.label.take().filter(|label| depth >= label.0 || at < label.1);
+                if self.label.as_ref().is_some_and(|label| depth < label.0 && at >= label.1) {
+                    self.label = None;
+                }
             }
             Role::Encoded | Role::EncodedSecret | Role::Secret | Role::Value => {
                 self.leave(depth + 1);
@@ -201,8 +205,9 @@ impl<'a> Search<'a> {
                     let is_one = text.starts_with(b"external-secrets.io/");
                     self.external_secret = is_one.then_some(scalar.span.end);
                 }
-                if !referred && !known {
-                    self.value(scalar, text, named);
+                let is_plain = signs::is_plain(text);
+                if !known && (is_plain || !expression::has_plain(text)) {
+                    self.value(scalar, text, named, is_plain);
                 }
             }
         }
@@ -231,7 +236,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool) {
+    /// Looks at a value; `is_plain` says what [`signs::is_plain`] does.
+    fn value(&mut self, scalar: &Scalar, bytes: &[u8], named: bool, is_plain: bool) {
         let key = self.path.last().map(|(_, key)| &**key).filter(|_| named);
         let is_place = |key: &&str| self.format == Format::Systemd && PLACES.contains(key);
         let is_named = key.is_some_and(|key| !is_place(&key));
@@ -241,7 +247,7 @@ impl<'a> Search<'a> {
         let key = key.filter(|_| is_named);
         let is_login = self.is_docker_login(named);
         let may_tell = is_login || scalar.is_in_secret() || key.is_some_and(signs::is_secret_name);
-        if signs::is_plain(bytes) && !may_tell {
+        if is_plain && !may_tell {
             return;
         }
         // `null` and truth values, where they are written without quotes.

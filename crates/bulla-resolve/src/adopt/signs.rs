@@ -62,7 +62,9 @@ fn ends_like_secret(name: &str) -> bool {
 pub(super) fn is_plain(value: &[u8]) -> bool {
     // Signed tokens begin with `eyJ`.
     let begins = |&b: &u8| BEGINS_PREFIX[usize::from(b)] || b == b'e';
-    !value.first().is_some_and(begins) && value.iter().all(|&b| PLAIN[usize::from(b)])
+    !value.first().is_some_and(begins)
+        // Most are short, and without a branch for each byte that is quicker than to stop early.
+        && value.iter().fold(true, |all, &b| all & PLAIN[usize::from(b)])
 }
 
 /// Whether a value has the shape of a token or a private key.

@@ -37,23 +37,32 @@ impl Called {
     }
 }
 
-/// Hands the scalars that `walk` finds to `found`; those in the data of a Secret as what they are.
-///
-/// What an object is may be told behind its data, so where there may be a Secret, this walks twice.
+/// Up to so many bytes, the scalars of a file are kept for when more is known of it; a longer one is gone
+/// through twice, which takes no memory.
+pub(super) const SHORT: usize = 64 << 10;
+
+/// Hands the scalars that `walk` finds to `found`; those in the data of a Secret as what they are. What an
+/// object is may be told behind its data.
 pub(super) fn scan(
     src: &[u8],
     walk: impl Fn(&mut dyn FnMut(Node)) -> Result<(), Malformed>,
     found: &mut dyn FnMut(Scalar),
 ) -> Result<(), Malformed> {
     let mut secrets = Secrets::default();
+    let mut kept = None;
     if may_hold_secret(src) {
-        walk(&mut |node| secrets.observe(src, &node))?;
+        kept = (src.len() <= SHORT).then(Vec::new);
+        walk(&mut |node| {
+            secrets.observe(src, &node);
+            if let (Some(kept), Node::Scalar(scalar)) = (&mut kept, node) {
+                kept.push(scalar);
+            }
+        })?;
         secrets.told.sort_unstable_by_key(|(number, ..)| *number);
     }
     let mut told = secrets.told.into_iter().peekable();
     let mut number = 0;
-    walk(&mut |node| {
-        let Node::Scalar(mut scalar) = node else { return };
+    let mut tell = |mut scalar: Scalar| {
         if let Some((_, role, owner)) = told.next_if(|(next, ..)| *next == number) {
             // An alias may make data of it elsewhere.
             let is_both = scalar.role == Role::Encoded && role == Role::Secret;
@@ -62,6 +71,15 @@ pub(super) fn scan(
         }
         number += 1;
         found(scalar);
+    };
+    if let Some(kept) = kept {
+        kept.into_iter().for_each(tell);
+        return Ok(());
+    }
+    walk(&mut |node| {
+        if let Node::Scalar(scalar) = node {
+            tell(scalar);
+        }
     })
 }
 

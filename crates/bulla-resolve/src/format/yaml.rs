@@ -13,7 +13,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
-use super::kubernetes::{self, Node};
+use super::kubernetes::{self, Node, SHORT};
 use super::lines::opaque;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::expression::{self, UNQUOTED};
@@ -91,10 +91,6 @@ impl Syntax for Yaml {
         expression::may_escape_letters(src)
     }
 }
-
-/// Up to so many bytes, what is found is kept until all of a file is known to be simple; a longer one is
-/// gone through twice, which takes no memory.
-const SHORT: usize = 64 << 10;
 
 /// Whether Helm, or another tool with Go's templates, is to make YAML of `text`.
 fn is_go_template(text: &str) -> bool {

@@ -114,7 +114,7 @@ proptest! {
         }
         let (before, after) = AROUND[around];
         let src = format!("{before}{src}{after}").into_bytes();
-        let (format, mut reading) = (Format::ALL[format], Reading::new(&src));
+        let (format, mut reading) = (Format::ALL[format], Reading::new(&src, Signs::of(&src)));
         if !reading.is_suspect(format.syntax()) {
             reading.hits = expression::hits(&src);
             // What does not follow its format is copied, if nothing can be replaced in it.

@@ -18,13 +18,14 @@ pub(super) fn is_simple(text: &str) -> bool {
 /// Goes through the nodes of a text that begins behind `bom` bytes of the file. `None` means that it is
 /// not simple after all; then nothing that was found is worth anything.
 pub(super) fn walk(text: &str, bom: usize, found: impl FnMut(Node)) -> Option<()> {
-    Lines::new(bom, found).read(text.as_bytes())
+    Lines::new(found).read(text.as_bytes(), bom)
 }
 
 /// What is known before a line. The methods give `None` where the file is not simple.
 struct Lines<F> {
     found: F,
-    bom: usize,
+    /// Where the line that is being read begins in the file.
+    line: usize,
     /// The collections around the last node, outermost first.
     open: Vec<Collection>,
     /// Whether the last key has no value yet.
@@ -42,7 +43,7 @@ struct Collection {
     is_list: bool,
 }
 
-/// A scalar as it is written, and what it says.
+/// A scalar as it is written, and what it says; both as places in its line.
 type Token = (Range<usize>, Range<usize>);
 
 /// Parsers have limits of their own for what is nested deeper, and for longer keys.
@@ -50,55 +51,55 @@ const DEEPEST: usize = 64;
 const LONGEST_KEY: usize = 512;
 
 impl<F: FnMut(Node)> Lines<F> {
-    fn new(bom: usize, found: F) -> Self {
-        Self { found, bom, open: Vec::new(), waits: false, marked: false, begun: false }
+    fn new(found: F) -> Self {
+        Self { found, line: 0, open: Vec::new(), waits: false, marked: false, begun: false }
     }
 
-    fn read(&mut self, text: &[u8]) -> Option<()> {
-        let mut start = 0;
-        while start < text.len() {
-            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
-            let is_crlf = text[start..end].ends_with(b"\r");
-            self.line(text, start..end - usize::from(is_crlf))?;
-            start = end + 1;
+    fn read(&mut self, mut text: &[u8], bom: usize) -> Option<()> {
+        self.line = bom;
+        while !text.is_empty() {
+            let length = memchr(b'\n', text).unwrap_or(text.len());
+            let line = &text[..length];
+            self.line(line.strip_suffix(b"\r").unwrap_or(line))?;
+            self.line += length + 1;
+            text = text.get(length + 1..).unwrap_or_default();
         }
         self.end_document()
     }
 
-    fn line(&mut self, text: &[u8], line: Range<usize>) -> Option<()> {
-        let Range { start, end } = line;
-        let mut at = start + blanks(&text[start..end]);
-        if is_over(text, at..end)? {
+    fn line(&mut self, line: &[u8]) -> Option<()> {
+        let mut at = blanks(line);
+        if is_over(line, at)? {
             return Some(());
         }
-        if text[start..end].starts_with(b"---") || text[start..end].starts_with(b"...") {
-            return self.begin_document(&text[start..end]);
+        if line.starts_with(b"---") || line.starts_with(b"...") {
+            return self.begin_document(line);
         }
         let mut inside = false;
-        while text[at..end].starts_with(b"- ") {
-            self.enter(Collection { column: at - start, is_list: true }, inside)?;
+        while line[at..].starts_with(b"- ") {
+            self.enter(Collection { column: at, is_list: true }, inside)?;
             inside = true;
-            at += 1 + blanks(&text[at + 1..end]);
+            at += 1 + blanks(&line[at + 1..]);
         }
-        let (span, says) = scalar(text, at..end)?;
+        let (span, says) = scalar(line, at)?;
         let behind = span.end;
-        if !matches!(text[behind..end], [b':'] | [b':', b' ', ..]) {
+        if !matches!(line[behind..], [b':'] | [b':', b' ', ..]) {
             // What stands alone in a line may go on from the line above.
-            return (inside && is_over(text, behind..end)?)
+            return (inside && is_over(line, behind)?)
                 .then(|| self.scalar((span, says), Role::Value));
         }
         if span.len() > LONGEST_KEY {
             return None;
         }
-        self.enter(Collection { column: at - start, is_list: false }, inside)?;
+        self.enter(Collection { column: at, is_list: false }, inside)?;
         self.scalar((span, says), Role::Key);
-        at = behind + 1 + blanks(&text[behind + 1..end]);
-        if is_over(text, at..end)? {
+        at = behind + 1 + blanks(&line[behind + 1..]);
+        if is_over(line, at)? {
             self.waits = true;
             return Some(());
         }
-        let value = scalar(text, at..end)?;
-        is_over(text, value.0.end..end)?.then(|| self.scalar(value, Role::Value))
+        let value = scalar(line, at)?;
+        is_over(line, value.0.end)?.then(|| self.scalar(value, Role::Value))
     }
 
     /// Comes to a key or dash of a collection. `inside` says that a dash stands before it in its line.
@@ -133,7 +134,7 @@ impl<F: FnMut(Node)> Lines<F> {
     }
 
     fn scalar(&mut self, (span, says): Token, role: Role) {
-        let moved = |range: Range<usize>| self.bom + range.start..self.bom + range.end;
+        let moved = |range: Range<usize>| self.line + range.start..self.line + range.end;
         let (span, text) = (moved(span), Text::Verbatim(moved(says)));
         (self.found)(Node::Scalar(Scalar {
             span,
@@ -169,66 +170,83 @@ fn blanks(text: &[u8]) -> usize {
     text.iter().take_while(|&&b| b == b' ').count()
 }
 
-/// Whether nothing comes in a line any more, except a comment.
-fn is_over(text: &[u8], rest: Range<usize>) -> Option<bool> {
-    let at = rest.start + blanks(&text[rest.clone()]);
-    if at == rest.end {
-        return Some(true);
+/// Whether nothing comes in a line any more from `at` on, except a comment.
+fn is_over(line: &[u8], at: usize) -> Option<bool> {
+    let at = at + blanks(&line[at..]);
+    match line.get(at) {
+        None => Some(true),
+        Some(b'#') if at == 0 || line[at - 1] == b' ' => is_comment(&line[at..]).then_some(true),
+        Some(_) => Some(false),
     }
-    let begins = at == 0 || matches!(text[at - 1], b' ' | b'\n');
-    if text[at] != b'#' || !begins {
-        return Some(false);
-    }
-    let comment = &text[at..rest.end];
+}
+
+/// Whether all readers take a text that begins with `#` for a comment to its end. Few lines have one, and
+/// for all others it is quicker to have this elsewhere.
+#[cold]
+fn is_comment(text: &[u8]) -> bool {
     // A byte order mark, which begins with 0xef, ends a comment; U+0085, U+2028 and U+2029 end a line
     // for some.
     let is_fit = |&b: &u8| b >= b' ' && b != 0x7f && b != 0xef;
-    let breaks = |mark: &&str| memmem::find(comment, mark.as_bytes()).is_some();
-    let is_split = || !comment.is_ascii() && ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(breaks);
-    (comment.iter().all(is_fit) && !is_split()).then_some(true)
+    let breaks = |mark: &&str| memmem::find(text, mark.as_bytes()).is_some();
+    let is_split = || !text.is_ascii() && ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(breaks);
+    text.iter().all(is_fit) && !is_split()
 }
 
-/// The scalar that the rest of a line begins with.
-fn scalar(text: &[u8], rest: Range<usize>) -> Option<Token> {
-    let Range { start, end } = rest;
+/// The scalar that a line has at `start`.
+fn scalar(line: &[u8], start: usize) -> Option<Token> {
+    let rest = &line[start..];
     let is_fit = |b: &u8| matches!(b, b' '..=b'~');
     let quoted = |length: usize| {
         let says = start + 1..start + 1 + length;
-        text[says.clone()].iter().all(is_fit).then(|| (start..says.end + 1, says))
+        line[says.clone()].iter().all(is_fit).then(|| (start..says.end + 1, says))
     };
-    match *text[start..end].first()? {
+    match *rest.first()? {
         b'"' => {
-            let length = memchr2(b'"', b'\\', &text[start + 1..end])?;
-            (text[start + 1 + length] == b'"').then(|| quoted(length))?
+            let length = memchr2(b'"', b'\\', &rest[1..])?;
+            (rest[1 + length] == b'"').then(|| quoted(length))?
         }
         b'\'' => {
-            let length = memchr(b'\'', &text[start + 1..end])?;
-            (text.get(start + 2 + length) != Some(&b'\'')).then(|| quoted(length))?
+            let length = memchr(b'\'', &rest[1..])?;
+            (rest.get(2 + length) != Some(&b'\'')).then(|| quoted(length))?
         }
-        first if first.is_ascii_alphanumeric() || b"_/.~+$(<=^;-".contains(&first) => {
-            if first == b'-' && matches!(text[start + 1..end], [] | [b' ', ..]) {
+        first if BEGINS_PLAIN[usize::from(first)] => {
+            if first == b'-' && matches!(rest[1..], [] | [b' ', ..]) {
                 return None;
             }
-            let mut at = start;
+            let mut length = 0;
             loop {
-                at += text[at..end]
-                    .iter()
-                    .position(|&b| ENDS_OR_BREAKS[usize::from(b)])
-                    .unwrap_or(end - at);
-                match text[at..end] {
+                let more = &rest[length..];
+                length +=
+                    more.iter().position(|&b| ENDS_OR_BREAKS[usize::from(b)]).unwrap_or(more.len());
+                match rest[length..] {
                     [] | [b':'] | [b':', b' ', ..] => break,
-                    [b':', ..] => at += 1,
-                    [b'#', ..] if text[at - 1] == b' ' => break,
-                    [b'#', ..] => at += 1,
+                    [b':', ..] => length += 1,
+                    [b'#', ..] if rest[length - 1] == b' ' => break,
+                    [b'#', ..] => length += 1,
                     _ => return None,
                 }
             }
-            let span = start..start + text[start..at].trim_ascii_end().len();
+            let span = start..start + rest[..length].trim_ascii_end().len();
             Some((span.clone(), span))
         }
         _ => None,
     }
 }
+
+/// The bytes that a plain scalar begins with.
+const BEGINS_PLAIN: [bool; 256] = {
+    let mut marked = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        let is_sign = matches!(
+            byte,
+            b'_' | b'/' | b'.' | b'~' | b'+' | b'$' | b'(' | b'<' | b'=' | b'^' | b';' | b'-'
+        );
+        marked[byte as usize] = is_sign || byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    marked
+};
 
 /// The bytes that may end a plain scalar, or that are not simple.
 const ENDS_OR_BREAKS: [bool; 256] = {
