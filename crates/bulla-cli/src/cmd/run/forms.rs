@@ -12,8 +12,8 @@ const PIECE: usize = 1024;
 /// thousand values.
 const MOST: usize = 64 << 10;
 
-/// How much of one value is looked for in base64 with line ends in it, in bytes: each place that they
-/// can have takes forms of its own.
+/// How much of one value is looked for in lines of base64 and in wrapped text, in bytes: each place that
+/// they can begin at takes forms of its own.
 const MOST_WRAPPED: usize = 8 << 10;
 
 /// Whether a value can be told from what a program prints anyway.
@@ -61,16 +61,21 @@ fn lines(value: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// Adds all forms of a value's pieces to `forms`; some come twice.
+/// Adds all forms of a value's pieces to `forms`.
 pub(crate) fn add_all(value: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let mut left = MOST_WRAPPED;
     for piece in pieces(value) {
-        add(piece, piece.len() <= left, forms);
+        let mut added = Vec::new();
+        add(piece, piece.len() <= left, &mut added);
         left = left.saturating_sub(piece.len());
+        // Most come several times, with room for more than they have become.
+        added.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+        added.dedup_by(|a, b| a.as_slice() == b.as_slice());
+        forms.extend(added.iter().map(|form| Zeroizing::new(form.to_vec())));
     }
 }
 
-/// Adds all forms of `piece`; `wrapped`: those with line ends in base64, too.
+/// Adds all forms of `piece`; `wrapped`: those of lines of base64 and of wrapped text, too.
 fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     forms.push(Zeroizing::new(piece.to_vec()));
     numbers::add(piece, wrapped, forms);
@@ -554,21 +559,41 @@ mod tests {
             add_all(&value, &mut forms);
             let patterns = Patterns::new(forms);
             for before in 0..60 {
+                // What is left: the letters of what stands around it.
+                let around = (before + 6 + 2) * 4 / 3 + 4;
                 let whole = [&b".".repeat(before), value.as_slice(), b"......"].concat();
                 let text = STANDARD.encode(whole);
-                for (width, line_end) in [(64, "\n"), (76, "\n"), (64, "\r\n"), (76, "\r\n")] {
+                for (width, line_end) in
+                    [(64, "\n"), (76, "\n"), (64, "\r\n"), (76, "\r\n"), (60, "\n"), (16, "\n")]
+                {
                     let lines: Vec<_> = text.as_bytes().chunks(width).collect();
                     let text = lines.join(line_end.as_bytes());
                     let (mut masker, mut out) = (Masker::new(&patterns), Vec::new());
                     masker.feed(&text, &mut out);
                     masker.finish(&mut out);
-                    // What is left: the letters of what stands around it, with their line ends.
-                    let around = (before + 6 + 2) * 4 / 3 + 8 + MASK.len();
+                    let left = out.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
                     assert!(out.windows(MASK.len()).any(|window| window == MASK));
-                    assert!(out.len() <= around, "{length} after {before}, lines of {width}");
+                    assert!(left <= around, "{length} after {before}, lines of {width}");
                 }
             }
         }
+    }
+
+    /// However lines are indented; where one holds little of the value, as little is shown.
+    #[test]
+    fn base64_is_masked_line_by_line() {
+        let value: Vec<_> = (0..=200).map(|n: u8| n.wrapping_mul(0x9d) ^ (n >> 3)).collect();
+        for before in 0..60 {
+            let text = STANDARD.encode([&b".".repeat(before), value.as_slice()].concat());
+            let lines: Vec<_> = text.as_bytes().chunks(60).collect();
+            let out = masked(&value, &lines.join(&b"\n  > "[..]));
+            let left = out.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+            assert!(left <= before * 4 / 3 + 2 + 2 * 15, "{left} after {before}");
+        }
+        // Zeros and blanks that follow each other in a value are not the value.
+        let value = [&value[..20], &[0; 30], &value[20..40]].concat();
+        let text = STANDARD.encode([0; 90]);
+        assert_eq!(masked(&value, text.as_bytes()), text.as_bytes());
     }
 
     proptest! {

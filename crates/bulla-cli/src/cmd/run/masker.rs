@@ -24,9 +24,9 @@ pub(crate) struct Patterns {
     heads: Zeroizing<Vec<u64>>,
     /// For each pattern the longest other one that it begins with.
     shorter: Vec<Option<usize>>,
-    /// How patterns begin: their first four bytes, and their first eight. The first filter fits into a
-    /// processor's fastest cache; the second has fewer to let through by chance.
-    fours: Filter<{ 1 << 12 }, 1>,
+    /// How patterns begin: their first four bytes, and their first eight. Both filters fit into the fast
+    /// caches of a processor. The second is seldom asked, and lets less through by chance.
+    fours: Filter<{ 1 << 13 }, 1>,
     eights: Filter<{ 1 << 14 }, 2>,
     /// The first four bytes of those that have no eight, in order.
     short: Zeroizing<Vec<u32>>,
