@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
+#[path = "../src/cmd/run/entities.rs"]
+mod entities;
 #[allow(unused_imports, reason = "a benchmark has no tests")]
 #[path = "../src/cmd/run/escapes.rs"]
 mod escapes;
@@ -11,6 +13,8 @@ mod folds;
 #[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/forms.rs"]
 mod forms;
+#[path = "../src/cmd/run/json.rs"]
+mod json;
 #[allow(dead_code, unused_imports, reason = "a benchmark uses a part, and has no tests")]
 #[path = "../src/cmd/run/masker.rs"]
 mod masker;

@@ -93,7 +93,7 @@ fn add_lists(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         }
         forms.push(out);
     };
-    for between in [" ", ":", "-", "\\x"] {
+    for between in [" ", ":", "-", "\\x", ", 0x"] {
         add(piece, between, &|byte, out| hex(byte, false, out));
         add(piece, between, &|byte, out| hex(byte, true, out));
     }
