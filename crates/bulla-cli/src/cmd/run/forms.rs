@@ -35,7 +35,7 @@ pub(crate) fn is_whole(value: &[u8]) -> bool {
 /// The pieces of a value that are looked for: it as a whole, and each of its lines, however they are
 /// indented.
 pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
-    let value = &value[..value.len().min(MOST)];
+    let value = &value[..cut(value, MOST)];
     let mut pieces = Vec::new();
     if value.len() <= PIECE && is_maskable(value) {
         pieces.push(value);
@@ -43,12 +43,22 @@ pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
     for line in lines(value).into_iter().map(<[u8]>::trim_ascii) {
         // The first and last lines of a PEM text are known to everybody.
         let armour = line.starts_with(b"-----") && line.ends_with(b"-----");
-        if !armour {
-            let parts = line.chunks(PIECE).filter(|part| is_maskable(part) && *part != value);
-            pieces.extend(parts);
+        let mut rest = if armour { b"" } else { line };
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(cut(rest, PIECE));
+            pieces.extend((is_maskable(part) && part != value).then_some(part));
+            rest = after;
         }
     }
     pieces
+}
+
+/// How much of `text` can be taken, at most `most` bytes, without a character being cut in two: half of one
+/// is written by nobody as the whole is.
+fn cut(text: &[u8], most: usize) -> usize {
+    let mut ends = (most - 3..=most).rev();
+    let begins = |end: &usize| text.get(*end).is_none_or(|byte| !(0x80..0xc0).contains(byte));
+    ends.find(begins).unwrap_or(most).min(text.len())
 }
 
 /// What stands between line ends, of text also those of YAML 1.1.
@@ -68,6 +78,8 @@ pub(crate) fn add_all(value: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         let mut added = Vec::new();
         add(piece, piece.len() <= left, &mut added);
         left = left.saturating_sub(piece.len());
+        // What has only question marks left of it says nothing.
+        added.retain(|form| is_maskable(form));
         // Most come several times, with room for more than they have become.
         added.sort_unstable_by(|a, b| a.as_slice().cmp(b));
         added.dedup_by(|a, b| a.as_slice() == b.as_slice());
@@ -456,6 +468,31 @@ mod tests {
         assert_eq!(masked(&value[..MOST], &value[..MOST]), MASK);
         assert!(!is_whole(&value) && is_whole(&value[..MOST]));
         assert_eq!(masked(&value, &value).len(), MASK.len() + 100);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let letters: Vec<_> = (0..1500).map(|n| 0xe0 + n * 7 % 31).collect();
+        let value: String = letters.iter().filter_map(|&letter| char::from_u32(letter)).collect();
+        let json: String = letters.iter().map(|letter| format!("\\u{letter:04x}")).collect();
+        for before in ["", "k"] {
+            assert_eq!(
+                masked(
+                    (before.to_owned() + &value).as_bytes(),
+                    (before.to_owned() + &json).as_bytes()
+                ),
+                MASK
+            );
+        }
+    }
+
+    #[test]
+    fn question_marks_in_the_place_of_a_value_are_not_masked() {
+        let text = "what???? ????????????";
+        assert_eq!(
+            masked("\u{5bc6}\u{78bc}\u{5bc6}\u{78bc}".as_bytes(), text.as_bytes()),
+            text.as_bytes()
+        );
     }
 
     #[test]
