@@ -167,7 +167,7 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     add_python(piece, &mut literals);
     // Messages with these in them get into logs of JSON and into pages.
     for literal in &literals {
-        forms.extend(std::str::from_utf8(literal).ok().map(json::plain));
+        std::str::from_utf8(literal).iter().for_each(|text| json::add_quoted(text, forms));
         entities::add_quoted(literal, forms);
     }
     forms.append(&mut literals);
@@ -386,6 +386,7 @@ mod tests {
             "p\\\\\\\"a'ss \\\\u003cw\\\\u003e/\u{e4}+\\\\u0026$x\\\\\\\\",
             // Python's `repr` in JSON, and both in HTML.
             "p\\\"a\\\\'ss <w>/\u{e4}+&$x\\\\\\\\",
+            "p\\\"a\\\\'ss <w>/\\u00e4+&$x\\\\\\\\",
             "p&quot;a\\&#x27;ss &lt;w&gt;/\u{e4}+&amp;$x\\\\",
             "p\\&quot;a&#39;ss &lt;w&gt;/\u{e4}+&amp;$x\\\\",
             // A URL in a URL; Compose's and make's `$$`; Go's `%#v` and `xxd -i`.
@@ -442,7 +443,7 @@ mod tests {
             ("GOCSPX-0123456789abcdefghij", 150),
             ("Hq7'xW\"9zT$Lm`4\\Kd+/=", 250),
             ("k'\u{1b}[0m \"&<\u{fc}\u{20ac}\u{1f600}\u{1}\u{7f}\t", 800),
-            ("k'\u{1b}[0m \"&<\u{fc}\u{a0}\u{2028}\u{1f600}\u{1}\u{7f}\t", 900),
+            ("k'\u{1b}[0m \"&<\u{fc}\u{a0}\u{2028}\u{1f600}\u{1}\u{7f}\t", 950),
         ] {
             let mut forms = Vec::new();
             add_all(value.as_bytes(), &mut forms);

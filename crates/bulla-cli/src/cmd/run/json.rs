@@ -73,9 +73,9 @@ struct Json {
 const PLAIN: Json = Json { numbered: "", ascii: false, capital: false, slash: false, delete: true };
 const ASCII: Json = Json { ascii: true, ..PLAIN };
 
-/// As most write it.
-pub(super) fn plain(text: &str) -> Zeroizing<Vec<u8>> {
-    PLAIN.string(text)
+/// Adds `text` as most write it.
+pub(super) fn add_quoted(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    forms.extend([PLAIN, ASCII].map(|style| style.string(text)));
 }
 
 impl Json {

@@ -1,11 +1,10 @@
 //! Bytes written as letters and digits: base64, hexadecimal and lists of numbers.
 
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use super::escapes::number;
 use super::forms::each;
 
 /// Adds all of that; `wrapped`: base64 in lines, too.
@@ -85,8 +84,8 @@ fn add_line(line: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
 fn add_lists(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let mut add = |piece: &[u8], between: &str, write: &dyn Fn(u8, &mut Vec<u8>)| {
         let mut out = Zeroizing::new(Vec::with_capacity(6 * piece.len()));
-        for (number, &byte) in piece.iter().enumerate() {
-            if number > 0 {
+        for (place, &byte) in piece.iter().enumerate() {
+            if place > 0 {
                 out.extend_from_slice(between.as_bytes());
             }
             write(byte, &mut out);
@@ -102,12 +101,12 @@ fn add_lists(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         add(first, " ", &|byte, out| hex(byte, false, out));
     }
     for between in [", ", ",", " "] {
-        add(piece, between, &|byte, out| decimal(out, format_args!("{byte}")));
+        add(piece, between, &|byte, out| number(out, format_args!("{byte}")));
     }
     // Java's bytes have a sign.
     if !piece.is_ascii() {
         add(piece, ", ", &|byte, out| {
-            decimal(out, format_args!("{}", byte.cast_signed()));
+            number(out, format_args!("{}", byte.cast_signed()));
         });
     }
 }
@@ -115,8 +114,4 @@ fn add_lists(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
 pub(super) fn hex(byte: u8, capital: bool, out: &mut Vec<u8>) {
     let digits = if capital { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
     out.extend([digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
-}
-
-fn decimal(out: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
-    out.write_fmt(number).expect("a Vec takes everything");
 }
