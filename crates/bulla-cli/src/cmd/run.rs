@@ -1,9 +1,11 @@
 //! `bulla run`: runs a program with values in its environment and in files in memory.
 
 mod child;
+mod entities;
 mod escapes;
 mod folds;
 mod forms;
+mod json;
 mod leader;
 mod masker;
 mod memory_file;

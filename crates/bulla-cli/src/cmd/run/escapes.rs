@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 use super::forms::{each_char, push};
 use super::shells;
 
-/// Adds what is made of a text by XML and HTML, by what escapes with a backslash, by what shows control
-/// characters as keys, by shells and by YAML's double quotes.
+/// Adds what is made of a text by what escapes with a backslash, by what shows control characters as keys,
+/// by shells and by YAML's double quotes.
 pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let is_ascii = text.is_ascii();
     let has_control = text.chars().any(char::is_control);
@@ -22,6 +22,7 @@ pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
         }
     }
     forms.push(rust(text));
+    forms.extend([true, false].map(|ascii| properties(text, ascii)));
     shells::add(text, forms);
     for &(shows, special, control, beyond) in HIDERS {
         if !text.chars().all(shows) {
@@ -31,7 +32,6 @@ pub(crate) fn add(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     if is_plain {
         return;
     }
-    add_references(text, forms);
     forms.extend(yaml_texts(text));
     for (tab, meta) in
         [("\t", Some("M-")), ("^I", Some("M-")), ("\\t", None), ("\\t", Some("\\M-"))]
@@ -56,7 +56,7 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     (DOUBLE, Control::Three("\t\n\r"), Beyond::Octal),
     (" \\", Control::Octal("\\033"), Beyond::Keep),
     (" \\", Control::Octal("\\033"), Beyond::Octal),
-    (" \"\\", Control::Three("\u{8}\t\n\u{b}\u{c}\r"), Beyond::Octal),
+    (" \"\\", Control::Three("\u{8}\t\n\u{c}\r"), Beyond::Octal),
     ("\\", Control::Octal("\\033"), Beyond::Keep),
     ("\\", Control::Octal("\\033"), Beyond::Octal),
     // strace; Perl's Data::Dumper, of bytes and of characters.
@@ -64,6 +64,7 @@ const PRINTERS: &[(&str, Control, Beyond)] = &[
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Octal),
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Braces("\\x")),
     (PERL, Control::Least("\t\n\u{7}\u{8}\u{c}\r\u{1b}"), Beyond::Keep),
+    (PERL, Control::Raw, Beyond::Braces("\\x")),
     // Go's `%q` and `%+q`; Ruby's `inspect`, also of bytes.
     (DOUBLE, Control::Hex, Beyond::Keep),
     (DOUBLE, Control::Hex, Beyond::Unicode),
@@ -254,6 +255,20 @@ fn rust(text: &str) -> Zeroizing<Vec<u8>> {
     out
 }
 
+/// A value of Java's `Properties.store`; `ascii`: to a stream, not to a writer.
+fn properties(text: &str, ascii: bool) -> Zeroizing<Vec<u8>> {
+    each_char(text, |c, out| match c {
+        '\\' | ':' | '=' | '#' | '!' => out.extend([b'\\', c as u8]),
+        '\t' | '\n' | '\u{c}' | '\r' => out.extend([b'\\', letter(c)]),
+        _ if ascii && !matches!(c, ' '..='~') => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                number(out, format_args!("\\u{unit:04X}"));
+            }
+        }
+        _ => push(c, out),
+    })
+}
+
 /// `shows`: which of those beyond ASCII are written as they are, whatever `beyond` says.
 fn printed(
     text: &str,
@@ -306,85 +321,6 @@ fn keys(text: &str, tab: &str, meta: Option<&str>) -> Zeroizing<Vec<u8>> {
     })
 }
 
-/// References to characters, as XML and HTML have them: by number, and for those that Latin-1 has by name;
-/// in attributes also for line ends and tabs.
-fn add_references(text: &str, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
-    let decimal: Reference = |c, out| number(out, format_args!("&#{};", u32::from(c)));
-    let others: [Reference; 3] = [
-        decimal,
-        |c, out| number(out, format_args!("&#x{:x};", u32::from(c))),
-        |c, out| number(out, format_args!("&#x{:X};", u32::from(c))),
-    ];
-    forms.push(each_char(text, |c, out| if c.is_ascii() { push(c, out) } else { decimal(c, out) }));
-    let raw = ["\t", "\n", "\r"];
-    // Browsers.
-    if text.contains('\u{a0}') {
-        forms.push(referred(text, QUOTES[0], raw, |c, out| match c {
-            '\u{a0}' => named(c, out),
-            _ => push(c, out),
-        }));
-    }
-    for quotes in QUOTES {
-        for white in [raw, ["&#9;", "&#10;", "&#13;"], ["&#09;", "&#10;", "&#13;"]] {
-            if white != raw && !text.contains(['\t', '\n', '\r']) {
-                break;
-            }
-            forms.push(referred(text, quotes, white, push));
-            if !text.is_ascii() {
-                forms.extend(others.map(|other| referred(text, quotes, white, other)));
-                forms.push(referred(text, quotes, white, named));
-            }
-        }
-    }
-}
-
-/// How a character beyond ASCII is referred to.
-type Reference = fn(char, &mut Vec<u8>);
-
-/// How double and single quotes are.
-const QUOTES: [(&str, &str); 5] =
-    [("\"", "'"), ("&quot;", "'"), ("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&quot;", "&#039;")];
-
-fn referred(
-    text: &str,
-    (double, single): (&str, &str),
-    white: [&str; 3],
-    other: Reference,
-) -> Zeroizing<Vec<u8>> {
-    each_char(text, |c, out| {
-        let reference = match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => double,
-            '\'' => single,
-            '\t' => white[0],
-            '\n' => white[1],
-            '\r' => white[2],
-            _ if c.is_ascii() => return push(c, out),
-            _ => return other(c, out),
-        };
-        out.extend_from_slice(reference.as_bytes());
-    })
-}
-
-fn named(c: char, out: &mut Vec<u8>) {
-    let place = u32::from(c).checked_sub(0xa0).and_then(|place| usize::try_from(place).ok());
-    match place.and_then(|place| LATIN.split(' ').nth(place)) {
-        Some(name) => number(out, format_args!("&{name};")),
-        None if c == '\u{20ac}' => out.extend_from_slice(b"&euro;"),
-        None => push(c, out),
-    }
-}
-
-/// HTML's names of the characters from U+00A0 to U+00FF.
-const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg \
-    plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave \
-    Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH \
-    Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig \
-    agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml \
-    eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
-
 /// Between double quotes in YAML, with all that is printable, as PyYAML writes it, and in ASCII.
 pub(super) fn yaml_texts(text: &str) -> [Zeroizing<Vec<u8>>; 3] {
     ['\u{10ffff}', PYTHON, '~'].map(|last| each_char(text, |c, out| yaml(c, last, out)))
@@ -426,7 +362,7 @@ pub(super) fn number(out: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::forms::add_all;
 
     /// Each of these was printed in clear.
     #[test]
@@ -519,12 +455,23 @@ mod tests {
                     "a\u{a0}\\u2028\\u0085\u{feff}\u{e9}\\e '",
                 ],
             ),
+            // Data::Dumper of characters; Properties.store, into a stream and into a writer.
+            (
+                "k=:#!\\ \u{1b}\u{e9}",
+                vec![
+                    "k=:#!\\\\ \u{1b}\\x{e9}",
+                    "k\\=\\:\\#\\!\\\\ \\u001B\\u00E9",
+                    "k\\=\\:\\#\\!\\\\ \u{1b}\u{e9}",
+                ],
+            ),
+            // find -ls.
+            ("k\u{7}\u{8}\u{b}\u{c}", vec!["k\\007\\b\\013\\f"]),
             // Data::Dumper, bash's printf %q, zsh's (q); zsh's (qqqq).
             ("a$b\"@!,{", vec!["a\\$b\\\"\\@!,{", "a\\$b\\\"@\\!\\,\\{", "a\\$b\\\"@!,\\{"]),
             ("a'!\\", vec!["a\\'\\!\\\\"]),
         ] {
             let mut forms = Vec::new();
-            add(text, &mut forms);
+            add_all(text.as_bytes(), &mut forms);
             for form in expected {
                 assert!(forms.iter().any(|known| **known == *form.as_bytes()), "{form:?}");
             }
