@@ -269,6 +269,10 @@ const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 fn changes_type(tag: &Tag) -> bool {
     const CORE: &str = "tag:yaml.org,2002:";
     let whole = format!("{}{}", tag.handle, tag.suffix);
+    // By YAML 1.2 `!` makes a text; PyYAML and ruamel read on as if nothing stood there, not even quotes.
+    if whole == "!" {
+        return true;
+    }
     let of_core = whole.strip_prefix("!!").or_else(|| Some(whole.split_once(CORE)?.1));
     of_core.is_some_and(|kind| kind != "str")
 }
