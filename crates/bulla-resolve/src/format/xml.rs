@@ -166,8 +166,8 @@ impl Scan<'_> {
                         ..malformed(start)
                     });
                 }
-                // No reader makes a value of it, so a reference in it is a mistake.
-                Event::PI(_) => {
+                // No reader makes a value of these, so a reference in one is a mistake.
+                Event::DocType(_) | Event::PI(_) => {
                     self.instructions.push(self.content(start..end, Text::Opaque))
                 }
                 Event::Eof if self.open.is_empty() => return Ok(()),
