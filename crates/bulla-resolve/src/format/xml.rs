@@ -100,6 +100,16 @@ pub(super) fn is_genesys(src: &[u8]) -> bool {
             .any(|name| memmem::find(src, name.as_bytes()).is_some())
 }
 
+/// Whether it begins as an XML document does, or as a configuration of .NET.
+pub(super) fn claims(src: &[u8]) -> bool {
+    let text = src.strip_prefix(b"\xef\xbb\xbf").unwrap_or(src).trim_ascii_start();
+    let begins = |sign: &[u8]| {
+        let rest = text.strip_prefix(sign);
+        rest.and_then(<[u8]>::first).is_some_and(|b| b.is_ascii_whitespace() || *b == b'>')
+    };
+    begins(b"<?xml") || begins(b"<configuration")
+}
+
 const CDATA: &[u8] = b"<![CDATA[";
 
 /// More attributes than any known element has; what tells them apart compares each with each.
