@@ -22,6 +22,13 @@ pub(crate) struct Expression {
     pub(crate) filters: Vec<Filter>,
 }
 
+impl Expression {
+    /// Whether a number or truth value comes of it, which needs the whole scalar.
+    pub(crate) fn is_typed(&self) -> bool {
+        self.filters.iter().any(|filter| filter.is_typed())
+    }
+}
+
 /// What is wrong at an offset of a text.
 pub(crate) struct Wrong {
     pub(crate) at: usize,
@@ -297,9 +304,6 @@ pub(crate) const UNQUOTED: &str =
     "the braces need quotes here; without these, YAML takes them for a mapping";
 
 static PLAIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SCHEME));
-
-/// How long one of [`BASE64`] may be with line ends in it.
-pub(crate) const LONGEST_ENCODED: usize = 64;
 
 /// What any base64 text holds that encodes `bulla://` after 0, 1 or 2 further bytes.
 const BASE64: [&str; 3] = ["YnVsbGE6Ly", "J1bGxhOi8v", "idWxsYTovL"];

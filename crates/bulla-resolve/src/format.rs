@@ -121,7 +121,8 @@ impl Format {
     ///
     /// `.conf`, `.cfg` and plain text are claimed by no format: the first two mean too many things,
     /// the last has to be asked for. What holds a `pop-client*` or `smtp-client*` section is
-    /// Genesys', whatever its name, unless that is one of Markdown.
+    /// Genesys', whatever its name, unless that is one of Markdown. What no name tells is XML if it begins
+    /// with `<?xml` or `<configuration`.
     #[must_use]
     pub fn detect(name: &str, src: &[u8]) -> Option<Self> {
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
@@ -147,6 +148,8 @@ impl Format {
             "xml" => Some(Self::Xml),
             // `my.cnf`, `.my.cnf`
             "cnf" if matches!(stem, "my" | ".my") => Some(Self::IniMysql),
+            // `app.config`, `x.csproj`
+            _ if xml::claims(src) => Some(Self::Xml),
             _ => None,
         }
     }

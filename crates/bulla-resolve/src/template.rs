@@ -461,7 +461,7 @@ impl<'a> Reading<'a> {
         for wrong in wrong {
             self.read.pending.push(Pending::new(offset(wrong.at), wrong.rule, wrong.what));
         }
-        if let Some(typed) = expressions.iter().find(|e| !whole && is_typed(e)) {
+        if let Some(typed) = expressions.iter().find(|e| !whole && e.is_typed()) {
             let what = "the filters `int` and `bool` need the whole scalar for themselves";
             let at = offset(typed.span.start);
             self.read.pending.push(Pending::new(at, Rule::BadExpression, what));
@@ -476,7 +476,7 @@ impl<'a> Reading<'a> {
             self.read.pending.push(Pending::new(at, Rule::StrayReference, what));
             return;
         }
-        let typed = whole && !decoded && is_typed(&expressions[0]);
+        let typed = whole && !decoded && expressions[0].is_typed();
         let mut segments = Vec::with_capacity(2 * expressions.len() + 1);
         let mut done = 0;
         let plain = |range: Range<usize>, segments: &mut Vec<Segment>| {
@@ -513,10 +513,6 @@ fn is_in_pieces(syntax: &dyn Syntax, raw: &[u8]) -> bool {
 fn gives_base64(expression: &Expression) -> bool {
     let mut filters = expression.filters.iter().rev();
     filters.find(|&&filter| filter != Filter::Optional) == Some(&Filter::Base64)
-}
-
-fn is_typed(expression: &Expression) -> bool {
-    expression.filters.iter().any(|filter| filter.is_typed())
 }
 
 #[cfg(test)]

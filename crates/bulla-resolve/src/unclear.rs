@@ -32,6 +32,7 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
     let is_node = matches!(format, Format::Dotenv | Format::DotenvNode);
     let is_special = is_special_to_shells(name_in_front(before));
     let is_anchor = |word: &[u8]| word.starts_with(b"&");
+    let last_word = before.trim_ascii_end().rsplit(|&b| b == b' ').next();
     match format {
         Format::Dotenv if before.trim_ascii_start().starts_with(b"export") => Some(
             "systemd and Docker read no line that begins with `export`: leave that out, or name the \
@@ -63,13 +64,17 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
             "node reads a comment that is indented, or a line of blanks, as the beginning of a name: \
              take the blanks away in the lines above",
         ),
-        Format::Yaml
-            if before.trim_ascii_end().rsplit(|&b| b == b' ').next().is_some_and(is_anchor) =>
-        {
-            Some(
-                "an alias gives it this name elsewhere; write the value there instead of the alias",
-            )
-        }
+        Format::Yaml if last_word == Some(b"!") => Some(
+            "behind the tag `!`, some read a number or `null` even in quotes; take the tag away, or \
+             write `!!str`",
+        ),
+        Format::Yaml if last_word.is_some_and(is_anchor) => Some(
+            "an alias gives it this name elsewhere; write the value there instead of the alias",
+        ),
+        Format::GenesysXml | Format::Xml if is_divided(src, span) => Some(
+            "readers join the text around comments, instructions and CDATA sections, and a reference \
+             without braces has to be all of it",
+        ),
         Format::Dotenv | Format::DotenvNode | Format::DotenvPython if raw.starts_with(b"#") => {
             Some("to some, it is a comment; write quotes around it")
         }
@@ -95,6 +100,17 @@ pub(crate) fn cause(format: Format, src: &[u8], span: &Range<usize>) -> Option<&
         Format::Toml if has(b"\r") => Some("some turn its line ends, CR LF, into LF"),
         _ => None,
     }
+}
+
+/// Whether the text or CDATA section of XML at `span` is a piece of a longer text.
+fn is_divided(src: &[u8], span: &Range<usize>) -> bool {
+    let (before, raw, behind) = (&src[..span.start], &src[span.clone()], &src[span.end..]);
+    let is_section = raw.starts_with(b"<![CDATA[");
+    let is_text = is_section || !raw.starts_with(b"<");
+    let follows = [&b"-->"[..], b"?>", b"]]>"].iter().any(|end| before.ends_with(end));
+    let goes_on = [&b"<!"[..], b"<?"].iter().any(|mark| behind.starts_with(mark));
+    let amid_text = !before.ends_with(b">") || !behind.starts_with(b"<");
+    is_text && (follows || goes_on || (is_section && amid_text))
 }
 
 /// The name of the variable that `text` assigns to at its end.

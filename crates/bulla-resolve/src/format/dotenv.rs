@@ -12,7 +12,7 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 use super::dotenv_docker::MAX_LINE;
-use super::lines::{around, has_lone_return};
+use super::lines::{around, has_lone_return, opaque};
 use super::shell::Attributes;
 use super::systemd;
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text};
@@ -28,6 +28,8 @@ impl Syntax for Dotenv {
         // Whether a quote or the like may be open that some reader looks for the end of, be it in a
         // line that another does not see.
         let mut open = false;
+        // Whether a backslash at the end of the last line joins the next one to more than a comment.
+        let mut continues = false;
         let mut course = Course::new(ALIKE.node);
         let attributes = Attributes::read(src);
         let mut scalars = Vec::new();
@@ -35,11 +37,19 @@ impl Syntax for Dotenv {
             let start = at;
             at = line(src, start, &ALIKE, &mut |scalar| scalars.push(scalar));
             let lines = start..at - 1;
-            let odd = !course.passes(src, named(src, start)..lines.end, &scalars)
+            let joined = continues && src[..start].ends_with(b"\\\n");
+            continues = joined || !scalars.is_empty();
+            let opens = leaves_open(&src[lines.clone()]);
+            let inside = open || opens || joined || course.is_lost();
+            let passes = course.passes(src, named(src, start)..lines.end, &scalars);
+            let odd = !passes
                 || open
                 || !is_alike(src, lines.clone(), &scalars)
                 || attributes.are_on(&src[scalars[0].span.clone()]);
-            open = open || leaves_open(&src[lines.clone()]) || has_lone_return(&src[lines]);
+            if inside || (scalars.is_empty() && !passes) {
+                scalars.extend(unseen(src, lines.clone(), &scalars));
+            }
+            open = open || opens || has_lone_return(&src[lines]);
             for scalar in scalars.drain(..) {
                 let opaque = scalar.role == Role::Value
                     && (odd || expression::is_in_pieces(&src[scalar.span.clone()]));
@@ -190,14 +200,27 @@ pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
         let start = at;
         at = line(src, start, rules, &mut |scalar| scalars.push(scalar));
         let from = if rules.node { named(src, start) } else { start };
-        let alike =
-            course.passes(src, from..at - 1, &scalars) && !odd && !is_behind_mark(src, start);
+        let inside = odd || course.is_lost();
+        let passes = course.passes(src, from..at - 1, &scalars);
+        let alike = passes && !odd && !is_behind_mark(src, start);
+        if inside || (scalars.is_empty() && !passes) {
+            scalars.extend(unseen(src, start..at - 1, &scalars));
+        }
         for scalar in scalars.drain(..) {
             let opaque = !alike && scalar.role == Role::Value;
             found(if opaque { Scalar { text: Text::Opaque, ..scalar } } else { scalar });
         }
         odd = odd || has_lone_return(&src[start..at - 1]);
     }
+}
+
+/// What comes behind `scalars` in `lines`, a comment to most readers, if it holds a reference: to one that
+/// looks for the end of a value or name, it is a part of that.
+fn unseen(src: &[u8], lines: Range<usize>, scalars: &[Scalar]) -> Option<Scalar> {
+    let start = scalars.last().map_or(lines.start, |scalar| scalar.span.end);
+    let rest = &src[start..lines.end];
+    let refers = expression::has_hits(rest) || expression::is_in_pieces(rest);
+    refers.then(|| opaque(start..lines.end, 0))
 }
 
 /// Where node begins to read the line at `start`: a byte order mark is a part of the first name.

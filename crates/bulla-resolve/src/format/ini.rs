@@ -24,6 +24,8 @@ impl Syntax for Ini {
         let mut option: Option<(usize, Option<Scalar>)> = None;
         // Whether the last line ends with a backslash, by which git and systemd join the next one.
         let mut joins = false;
+        // Whether that line, or one in front of comments, is more than a comment.
+        let mut runs_on = false;
         for line in lines(src) {
             let content = trimmed(src, line.clone());
             let text = &src[content.clone()];
@@ -31,6 +33,11 @@ impl Syntax for Ini {
             if matches!(text.first(), None | Some(b'#' | b';')) {
                 // systemd passes over a comment between lines that it joins.
                 joins = ends_joined || (joins && !text.is_empty());
+                // git, in a value with a quote, sees no comment.
+                runs_on = runs_on && !text.is_empty();
+                if runs_on && (expression::has_hits(text) || expression::is_in_pieces(text)) {
+                    found(opaque(content.clone(), depth));
+                }
                 // Most readers see an option behind a lone carriage return, or more of the last one.
                 if has_lone_return(text) {
                     if let Some((_, Some(value))) = option.replace((0, None)) {
@@ -41,6 +48,7 @@ impl Syntax for Ini {
                 continue;
             }
             let joined = std::mem::replace(&mut joins, ends_joined);
+            runs_on = ends_joined;
             let indent = content.start - line.start;
             if let Some((around, value)) = &mut option {
                 let continues = indent > *around;

@@ -3,6 +3,7 @@
 //! `quick-xml` decides what is XML; entities that a document type declares are not expanded, and what
 //! uses them is not touched. What is a name in a document is decided by [`Names`].
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memchr::memmem;
@@ -11,9 +12,8 @@ use quick_xml::{Reader, XmlVersion, escape};
 use zeroize::Zeroizing;
 
 use super::{Content, Malformed, Output, Part, Refusal, Role, Scalar, Syntax, Text, utf8};
-use crate::expression::{LONGEST_ENCODED, hits, may_refer};
+use crate::expression::{self, has_hits, hits, may_refer};
 use crate::problem::Rule;
-use crate::reference::SCHEME;
 use crate::secret::Draft;
 
 /// XML with names of a certain kind.
@@ -51,7 +51,8 @@ impl Syntax for Xml {
             open: Vec::new(),
             set: None,
             text: None,
-            pieces: Pieces::default(),
+            pieces: Vec::new(),
+            instructions: Vec::new(),
         }
         .run(found)
     }
@@ -99,6 +100,16 @@ pub(super) fn is_genesys(src: &[u8]) -> bool {
             .any(|name| memmem::find(src, name.as_bytes()).is_some())
 }
 
+/// Whether it begins as an XML document does, or as a configuration of .NET.
+pub(super) fn claims(src: &[u8]) -> bool {
+    let text = src.strip_prefix(b"\xef\xbb\xbf").unwrap_or(src).trim_ascii_start();
+    let begins = |sign: &[u8]| {
+        let rest = text.strip_prefix(sign);
+        rest.and_then(<[u8]>::first).is_some_and(|b| b.is_ascii_whitespace() || *b == b'>')
+    };
+    begins(b"<?xml") || begins(b"<configuration")
+}
+
 const CDATA: &[u8] = b"<![CDATA[";
 
 /// More attributes than any known element has; what tells them apart compares each with each.
@@ -113,8 +124,10 @@ struct Scan<'a> {
     set: Option<usize>,
     /// Where the text began that is being read.
     text: Option<usize>,
-    /// What has been read between two tags.
-    pieces: Pieces,
+    /// The texts and CDATA sections since the last tag, which readers join.
+    pieces: Vec<Scalar>,
+    /// The instructions among them.
+    instructions: Vec<Scalar>,
 }
 
 impl Scan<'_> {
@@ -136,11 +149,11 @@ impl Scan<'_> {
             }
             if let Some(from) = self.text.take() {
                 let text = self.text(from..start);
-                self.pieces.add(text.text.bytes(src.as_bytes()));
-                found(text);
+                self.pieces.push(text);
             }
             if matches!(event, Event::Start(_) | Event::Empty(_) | Event::End(_) | Event::Eof) {
-                self.pieces.check(start)?;
+                check_joined(src.as_bytes(), &mut self.pieces)?;
+                self.pieces.drain(..).chain(self.instructions.drain(..)).for_each(&mut *found);
             }
             match event {
                 Event::Start(tag) => {
@@ -154,8 +167,7 @@ impl Scan<'_> {
                 Event::CData(_) => {
                     let inner = start + CDATA.len()..end - "]]>".len();
                     let text = self.newlines(inner);
-                    self.pieces.add(text.bytes(src.as_bytes()));
-                    found(self.content(start..end, text));
+                    self.pieces.push(self.content(start..end, text));
                 }
                 // Entities and default values that are declared there could hide a reference.
                 Event::DocType(text) if text.contains('[') => {
@@ -164,8 +176,10 @@ impl Scan<'_> {
                         ..malformed(start)
                     });
                 }
-                // No reader makes a value of it, so a reference in it is a mistake.
-                Event::PI(_) => found(self.content(start..end, Text::Opaque)),
+                // No reader makes a value of these, so a reference in one is a mistake.
+                Event::DocType(_) | Event::PI(_) => {
+                    self.instructions.push(self.content(start..end, Text::Opaque))
+                }
                 Event::Eof if self.open.is_empty() => return Ok(()),
                 Event::Eof => return Err(malformed(end)),
                 _ => {}
@@ -286,37 +300,73 @@ impl Scan<'_> {
     }
 }
 
-/// The texts and CDATA sections between two tags, which readers join.
-#[derive(Default)]
-struct Pieces {
-    text: Zeroizing<Vec<u8>>,
-    ends: Vec<usize>,
-}
-
-impl Pieces {
-    fn add(&mut self, text: &[u8]) {
-        self.text.extend_from_slice(text);
-        self.ends.push(self.text.len());
+/// Looks at the texts and CDATA sections between two tags as readers do, who join them whatever divides
+/// them: refuses references that are others, or none, in what comes of it, and URLs that only then are
+/// some.
+fn check_joined(src: &[u8], pieces: &mut [Scalar]) -> Result<(), Malformed> {
+    if pieces.len() < 2 {
+        return Ok(());
     }
-
-    /// Refuses a reference that begins in one of them and goes on in the next.
-    fn check(&mut self, at: usize) -> Result<(), Malformed> {
-        let is_broken = |hit: usize| {
-            let next = self.ends.partition_point(|&end| end <= hit);
-            let is_plain = self.text[hit..].starts_with(SCHEME.as_bytes());
-            let length = if is_plain { SCHEME.len() } else { LONGEST_ENCODED };
-            let end = self.text.len().min(hit + length);
-            self.ends.get(next).is_some_and(|&next| next < end)
+    if pieces.iter().any(|piece| matches!(piece.text, Text::Opaque)) {
+        // What cannot be decoded may be anything, and so may the whole.
+        pieces.iter_mut().for_each(|piece| piece.text = Text::Opaque);
+    }
+    let mut whole = Zeroizing::new(Vec::new());
+    // Where in the whole each of them begins.
+    let mut starts = Vec::with_capacity(pieces.len());
+    for piece in &*pieces {
+        starts.push(whole.len());
+        whole.extend_from_slice(written(src, piece));
+    }
+    if !has_hits(&whole) {
+        return Ok(());
+    }
+    let apart =
+        pieces.iter().zip(&starts).flat_map(|(piece, &at)| references(written(src, piece), at));
+    let apart: BTreeSet<_> = apart.collect();
+    let together: BTreeSet<_> = references(&whole, 0).collect();
+    for &(at, _, rule) in together.symmetric_difference(&apart) {
+        let number = starts.partition_point(|&start| start <= at) - 1;
+        let piece = &mut pieces[number];
+        let at = match &piece.text {
+            Text::Verbatim(range) => range.start + at - starts[number],
+            _ => piece.span.start,
         };
-        if self.ends.len() > 1 && hits(&self.text).into_iter().any(is_broken) {
-            let what = "a reference stands in front of this tag in pieces, which are not joined";
-            return Err(Malformed::new(at, Rule::StrayReference, what));
+        match rule {
+            Some(rule @ Rule::UnencodedInUrl) => return Err(Malformed::new(at, rule, IN_URL)),
+            // It is told there.
+            _ if has_hits(&src[piece.span.clone()]) => piece.text = Text::Opaque,
+            _ => return Err(Malformed::new(at, Rule::StrayReference, DIVIDED)),
         }
-        self.text.clear();
-        self.ends.clear();
-        Ok(())
+    }
+    Ok(())
+}
+
+/// The text of a piece; if it cannot be decoded, as it is written.
+fn written<'a>(src: &'a [u8], piece: &'a Scalar) -> &'a [u8] {
+    match &piece.text {
+        Text::Opaque => &src[piece.span.clone()],
+        text => text.bytes(src),
     }
 }
+
+/// The references in `text` and what is wrong with it, with the offset `base`.
+fn references(text: &[u8], base: usize) -> impl Iterator<Item = (usize, usize, Option<Rule>)> {
+    let (expressions, wrong) = expression::find(text, hits(text).into_iter(), true);
+    let whole = 0..text.len();
+    let resolved = expressions.into_iter().filter(move |e| !e.is_typed() || e.span == whole);
+    let resolved = resolved.map(|e| (e.span.start, e.span.end, None));
+    let wrong = wrong.into_iter().map(|wrong| (wrong.at, wrong.at, Some(wrong.rule)));
+    resolved.chain(wrong).map(move |(start, end, rule)| (base + start, base + end, rule))
+}
+
+/// What is wrong with a reference that is another or none in the whole text.
+const DIVIDED: &str = "readers join the text around comments, instructions and CDATA sections, and no \
+                       reference is resolved in what comes of it; write the text in one piece";
+
+/// The same where a URL comes of it.
+const IN_URL: &str = "a value in the user information of a URL needs the filter `url`; readers join the text \
+                      around comments, instructions and CDATA sections";
 
 /// A document without comments, instructions and the marks of CDATA sections.
 fn without_breaks(src: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -14,7 +14,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
 use super::kubernetes::{self, Node, SHORT};
-use super::lines::opaque;
+use super::lines::{opaque, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
 use crate::expression::{self, UNQUOTED};
 use crate::problem::{About, Rule};
@@ -50,7 +50,8 @@ impl Syntax for Yaml {
         let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
         let role = if anchored { Role::Encoded } else { Role::Value };
         let mut breaks = breaks(text).map(|at| bom + at).peekable();
-        if breaks.peek().is_none() {
+        let labels = labels(text);
+        if breaks.peek().is_none() && labels.is_empty() {
             return kubernetes::scan(src, |found| walk(text, bom, role, found), found);
         }
         let mut spans = Vec::new();
@@ -59,11 +60,24 @@ impl Syntax for Yaml {
             found(scalar);
         };
         kubernetes::scan(src, |found| walk(text, bom, role, found), &mut note)?;
+        // Where the last scalar ends that begins at or before this.
+        let scalar_end = |at: usize| {
+            let before = spans.partition_point(|span| span.start <= at);
+            before.checked_sub(1).map_or(bom, |last| spans[last].end)
+        };
+        for (line, at) in labels.into_iter().map(|(line, at)| (bom + line, bom + at)) {
+            let start = line.max(scalar_end(at));
+            // What is neither in a scalar nor in a comment.
+            if start <= at && !has_comment(&src[start..at], start == line) {
+                let ends = |b: &u8| b.is_ascii_whitespace();
+                let length = src[at..].iter().position(ends).unwrap_or(src.len() - at);
+                found(verbatim(at..at + length, Role::Key, 0));
+            }
+        }
         // What stands behind a break in a comment is content to readers of YAML 1.1.
         let mut done = 0;
         for at in breaks {
-            let before = spans.partition_point(|span| span.start <= at);
-            if at >= done && (before == 0 || spans[before - 1].end <= at) {
+            if at >= done && scalar_end(at) <= at {
                 let length = memchr::memchr(b'\n', &src[at..]).unwrap_or(src.len() - at);
                 done = at + length;
                 let hidden = &text[at - bom..done - bom];
@@ -114,6 +128,28 @@ const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 fn breaks(text: &str) -> impl Iterator<Item = usize> {
     let rest = if text.is_ascii() { "" } else { text };
     rest.match_indices(BREAKS).map(|(at, _)| at)
+}
+
+/// Where references stand that may be a part of a tag, an anchor, an alias or a directive, behind where
+/// their lines begin.
+fn labels(text: &str) -> Vec<(usize, usize)> {
+    let (mut line, mut done) = (0, 0);
+    let label = |at: usize| {
+        // No further back than the last one, as lines may be long and hold many.
+        let before = &text[done..at];
+        line = before.rfind('\n').map_or(line, |end| done + end + 1);
+        done = at;
+        let word = before.rsplit([' ', '\t', '\n']).next().unwrap_or_default();
+        let may_be_one = text[line..].starts_with('%') || word.contains(['!', '&', '*']);
+        may_be_one.then_some((line, at))
+    };
+    expression::hits(text.as_bytes()).into_iter().filter_map(label).collect()
+}
+
+/// Whether a comment begins in `text`, which stands outside of scalars.
+fn has_comment(text: &[u8], at_line_start: bool) -> bool {
+    let begins = |at| if at == 0 { at_line_start } else { matches!(text[at - 1], b' ' | b'\t') };
+    memchr::memchr_iter(b'#', text).any(begins)
 }
 
 /// Whether all lines that YAML 1.1 sees in `text` are blank or comments.
@@ -266,6 +302,10 @@ const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 fn changes_type(tag: &Tag) -> bool {
     const CORE: &str = "tag:yaml.org,2002:";
     let whole = format!("{}{}", tag.handle, tag.suffix);
+    // By YAML 1.2 `!` makes a text; PyYAML and ruamel read on as if nothing stood there, not even quotes.
+    if whole == "!" {
+        return true;
+    }
     let of_core = whole.strip_prefix("!!").or_else(|| Some(whole.split_once(CORE)?.1));
     of_core.is_some_and(|kind| kind != "str")
 }

@@ -25,6 +25,11 @@ pub(crate) const XML: &[Place] = &[
     Place { template: "<o><p>x{{ bulla://a/b }}&amp;</p></o>", before: "x", after: "&" },
     Place { template: "<o><p><![CDATA[<{{ bulla://a/b }}]]></p></o>", before: "<", after: "" },
     Place {
+        template: "<o><p>x{{ bulla://a/b }}<!-- c -->&amp;<?y?></p></o>",
+        before: "x",
+        after: "&",
+    },
+    Place {
         template: "<o xmlns='u:x' xmlns:n='u:n' a='&lt;{{ bulla://a/b }}&#10;'><n:p n:a=''/></o>",
         before: "<",
         after: "\n",

@@ -25,6 +25,11 @@ impl Course {
         Self { node, joined: false, lost: false }
     }
 
+    /// Whether some reader may be in the midst of a value that began in an earlier line.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Goes on over `lines`, in which the others see `scalars`, and says whether all readers see the value
     /// among these.
     pub(super) fn passes(&mut self, src: &[u8], lines: Range<usize>, scalars: &[Scalar]) -> bool {
