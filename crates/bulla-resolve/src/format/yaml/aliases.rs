@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::Event;
 use zeroize::Zeroizing;
 
-use super::{Cursor, token_start};
+use super::brackets::Readable;
+use super::token_start;
 use crate::names;
 
 /// A scalar that an alias gives a further name.
@@ -40,11 +41,12 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
     if !mark(b'&') || !mark(b'*') {
         return found;
     }
-    let mut place = Cursor::new(text);
+    let readable = Readable::of(text);
+    let mut place = readable.cursor();
     // Whether the next node in each collection is a key, `None` in a sequence; and the last key.
     let none: Rc<str> = Rc::from("");
     let mut open: Vec<(Option<bool>, Rc<str>)> = Vec::new();
-    for event in Parser::new_from_str(text) {
+    for event in readable.parser() {
         // What is wrong is told by whoever reads the values.
         let Ok((event, marks)) = event else { return Vec::new() };
         let is_node = matches!(
@@ -99,12 +101,12 @@ pub(crate) fn aliased(src: &[u8]) -> Vec<Aliased> {
 
 /// Whether an alias or a merge key could bring what stands at an anchor into the data of a Secret: one
 /// that is a key, or stands for its kind, version or data, or in its data.
-pub(super) fn may_make_secret(text: &str) -> bool {
+pub(super) fn may_make_secret(readable: &Readable<'_>) -> bool {
     let mut open: Vec<Collection> = Vec::new();
     let (mut used, mut versioned, mut secret) = (false, false, false);
     // Any item of a list of Secrets is one, wherever it comes from.
     let (mut used_anywhere, mut in_list) = (false, false);
-    for event in Parser::new_from_str(text) {
+    for event in readable.parser() {
         // What is wrong is told by whoever reads the values.
         let Ok((event, _)) = event else { return false };
         let mut node = |text| open.last_mut().is_some_and(|around| around.node(text));
