@@ -1,6 +1,7 @@
 //! Looks through a file for secrets.
 
 mod genesys;
+mod pairs;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -9,6 +10,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use self::pairs::Pairs;
 use super::inside::{self, Name};
 use super::otherwise::{self, Scope};
 use super::{Braces, EntryKind, Find, Spot, signs, unread};
@@ -59,6 +61,8 @@ pub(super) struct Search<'a> {
     external_secret: Option<usize>,
     /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
     label: Option<(usize, usize, String)>,
+    /// In YAML and JSON, the names and values that stand beside each other.
+    pairs: Pairs,
 }
 
 impl<'a> Search<'a> {
@@ -82,6 +86,7 @@ impl<'a> Search<'a> {
             is_open: false,
             external_secret: None,
             label: None,
+            pairs: Pairs::default(),
         }
     }
 
@@ -126,6 +131,7 @@ impl<'a> Search<'a> {
         }
         self.scalars += 1;
         self.visit(scalar, text, referred);
+        self.pairs.pass(scalar);
     }
 
     /// Has come to the end of the file.
@@ -160,10 +166,14 @@ impl<'a> Search<'a> {
     /// Follows the names to a value, and looks whether it is a secret.
     fn visit(&mut self, scalar: &Scalar, text: &[u8], referred: bool) {
         let depth = scalar.depth;
+        let has_pairs = matches!(self.format, Format::Json | Format::Jsonc | Format::Yaml);
         match scalar.role {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
                 self.leave(depth);
+                if has_pairs {
+                    self.pairs.enter(self.src, scalar);
+                }
                 let name = match (names::too_long(text), &scalar.text) {
                     (Some(name), _) => Cow::Borrowed(name),
                     (None, Text::Verbatim(range)) => {
@@ -194,6 +204,8 @@ impl<'a> Search<'a> {
                         return;
                     }
                     self.follow_label(scalar, text, named);
+                } else if has_pairs && named {
+                    self.follow_pair(scalar, text, referred);
                 }
                 let known = self.format.is_genesys()
                     && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
