@@ -62,6 +62,8 @@ pub enum Stays {
     CannotCarry,
     /// It stands in a comment, where nothing says what the value is.
     Comment,
+    /// Its reader takes base64 there, and it is none.
+    NoBase64,
     /// It stands in a name or amid other text, where nothing says what the value is.
     NoValue,
     /// It is written in another way than a rendering would write it.
@@ -299,6 +301,10 @@ impl Adoption {
             }
             for (number, find) in std::mem::take(&mut self.finds).into_iter().enumerate() {
                 match failed.get(&number) {
+                    Some(_) if self.is_no_base64(&find) => {
+                        let what = format!("{} {NO_BASE64}", escaped(&find.place));
+                        left.push((self.at(&find), (Stays::NoBase64, what)));
+                    }
                     Some(refusal) => left.push((self.at(&find), stays(&find.place, *refusal))),
                     None => self.finds.push(find),
                 }
@@ -344,6 +350,13 @@ impl Adoption {
             }
         }
         changed
+    }
+
+    /// Whether a find should stand in base64, and stands there as it is.
+    fn is_no_base64(&self, find: &Find) -> bool {
+        let spot = &self.spots[&find.span.start];
+        let written = &self.src[find.span.clone()];
+        spot.encoded && memchr::memmem::find(written, &spot.text).is_some()
     }
 
     /// Where messages say that a find is.
@@ -491,6 +504,9 @@ impl Find {
         }
     }
 }
+
+const NO_BASE64: &str = "stays here in clear: what Kubernetes reads here is base64, and this is none, or its \
+                         `=` at the end is missing";
 
 /// How far the beginning of a comment is looked for.
 const FAR: usize = 4_096;

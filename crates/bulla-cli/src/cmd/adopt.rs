@@ -177,6 +177,9 @@ fn stays(job: &Job, left: &Left) -> Failure {
         (Stays::Comment, _) => {
             "take it out of the comment; if it is in use, store it with `bulla set`, and replace it at its source"
         }
+        (Stays::NoBase64, _) => {
+            "write what `base64` makes of the value, or the value itself under `stringData`, then adopt again"
+        }
         (Stays::NoValue, _) => BY_HAND,
         (Stays::Url, _) => {
             "store the password with `bulla set`, and write {{ bulla://ENTRY/FIELD | url }} in its place by hand"

@@ -52,6 +52,7 @@ fn every_adoption_is_as_expected() {
             let why = match left.why {
                 Stays::CannotCarry => "cannot carry",
                 Stays::Comment => "comment",
+                Stays::NoBase64 => "no base64",
                 Stays::NoValue => "no value",
                 Stays::Spelling => "spelling",
                 Stays::Unclear => "unclear",
