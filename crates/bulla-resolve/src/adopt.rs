@@ -58,6 +58,8 @@ pub struct Left {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Stays {
+    /// It is a secret by an alias of YAML.
+    Aliased,
     /// The format cannot carry the value where it stands, or nothing says how it would do so.
     CannotCarry,
     /// It stands in a comment, where nothing says what the value is.
@@ -163,7 +165,8 @@ impl Adoption {
         if format == Format::Text {
             search.lines(name);
         }
-        let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
+        let Search { finds, spots, opaque, by_alias, secret_names, .. } = search;
+        let Search { references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
             left: Vec::new(),
@@ -176,7 +179,14 @@ impl Adoption {
         };
         let mut left = adoption.leave_what_is_no_value(&opaque, &secret_names.into_inner());
         left.extend(opaque.into_iter().map(|(span, place)| {
-            let mut what = format!("{} stays here in clear: {}", escaped(&place), unclear::WHAT);
+            let place = escaped(&place);
+            if let Some(alias) = by_alias.get(&span.start) {
+                return (
+                    span.start,
+                    (Stays::Aliased, format!("{place} stays here in clear: {alias}")),
+                );
+            }
+            let mut what = format!("{place} stays here in clear: {}", unclear::WHAT);
             if let Some(cause) = unclear::cause(format, &adoption.src, &span) {
                 what = format!("{what}; {cause}");
             }

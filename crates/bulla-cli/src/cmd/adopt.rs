@@ -170,6 +170,7 @@ fn warn_of_format(context: &Context, job: &Job) {
 fn stays(job: &Job, left: &Left) -> Failure {
     let failure = Failure { hints: Vec::new(), ..Failure::from(left.problem.clone()) };
     failure.hint(match (left.why, job.adoption.format()) {
+        (Stays::Aliased, _) => "write the value in the place of the alias, then adopt again",
         (Stays::CannotCarry, Format::GenesysIni) => {
             "adopt the configuration in its XML form, or choose a password of these characters"
         }

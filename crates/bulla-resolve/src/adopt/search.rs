@@ -1,11 +1,12 @@
 //! Looks through a file for secrets.
 
+mod aliases;
 mod genesys;
 mod pairs;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use crate::Reference;
 use crate::check::lines;
 use crate::expression;
 use crate::filter::Filter;
-use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
+use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{PASSWORD, Sections};
 use crate::indirect::{Indirect, indirect};
 use crate::names::{self, SecretNames, segment, stem};
@@ -40,6 +41,8 @@ pub(super) struct Search<'a> {
     pub(super) spots: BTreeMap<usize, Spot>,
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
+    /// Of some of these, what an alias makes of them, by their beginnings.
+    pub(super) by_alias: BTreeMap<usize, &'static str>,
     /// Names that look like secrets, in the place of which entries have numbers.
     pub(super) secret_names: RefCell<SecretNames>,
     /// How many values are references of other tools.
@@ -75,6 +78,7 @@ impl<'a> Search<'a> {
             finds: Vec::new(),
             spots: BTreeMap::new(),
             opaque: Vec::new(),
+            by_alias: BTreeMap::new(),
             secret_names: RefCell::default(),
             references: 0,
             encrypted: 0,
@@ -146,21 +150,6 @@ impl<'a> Search<'a> {
         self.finds.dedup_by(|next, find| {
             next.span.start == find.span.start && next.range.start < find.range.end
         });
-    }
-
-    /// Secrets by the name of an alias, of which others are used instead.
-    fn aliases(&mut self) {
-        let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
-        for Aliased { name, span, text } in aliased(self.src) {
-            let is_known = self.spots.contains_key(&span.start) || known.contains(&span.start);
-            if is_known || !signs::is_secret(&name, &text) || signs::is_placeholder(&text) {
-                continue;
-            }
-            if !expression::has_plain(text.as_bytes()) {
-                known.insert(span.start);
-                self.opaque.push((span, without_secrets(&name).into_owned()));
-            }
-        }
     }
 
     /// Follows the names to a value, and looks whether it is a secret.
@@ -281,7 +270,7 @@ impl<'a> Search<'a> {
         }
         let key = key.filter(|key| self.tells(key, text));
         let is_secret = key.is_some_and(|key| signs::is_secret(key, text))
-            || (scalar.is_in_secret() && is_secret_there(scalar, text));
+            || (scalar.is_in_secret() && is_secret_there(scalar.is_encoded(), text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
         if is_secret || is_odd_url || signs::is_secret_value(text) {
@@ -535,8 +524,8 @@ fn has_mark(text: &[u8]) -> bool {
 
 /// Whether a value is a secret where every value is one. Outside of base64 another tool may replace parts
 /// of it, and then its parts are looked at.
-fn is_secret_there(scalar: &Scalar, text: &str) -> bool {
-    (scalar.is_encoded() || signs::is_literal(text)) && signs::is_secret_anywhere(text)
+fn is_secret_there(is_encoded: bool, text: &str) -> bool {
+    (is_encoded || signs::is_literal(text)) && signs::is_secret_anywhere(text)
 }
 
 /// How long the names are together by which a place is told, in bytes.

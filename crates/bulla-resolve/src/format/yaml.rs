@@ -22,7 +22,7 @@ use crate::expression::{self, UNQUOTED};
 use crate::problem::{About, Rule};
 use crate::reference::SCHEME;
 
-pub(crate) use aliases::{Aliased, aliased};
+pub(crate) use aliases::{Aliased, InSecret, aliased, in_secrets};
 
 pub(super) struct Yaml;
 
