@@ -24,6 +24,7 @@ use crate::secret::{Draft, Secret};
 use crate::template::{Read, Segment, Template};
 use crate::unclear;
 
+pub(crate) use inside::written_at;
 pub use signs::looks_secret;
 
 /// The literal secrets of a file.
@@ -102,6 +103,8 @@ pub struct Find {
     span: Range<usize>,
     /// Where it stands in what the scalar decodes to.
     range: Range<usize>,
+    /// Where it stands in the file, if the scalar has several lines there and it can be found in them.
+    at: Option<usize>,
     /// The filter that encodes it as it is written there.
     filter: Option<Filter>,
     braces: Braces,
@@ -372,7 +375,8 @@ impl Adoption {
     /// Where messages say that a find is.
     fn at(&self, find: &Find) -> usize {
         let verbatim = self.spots[&find.span.start].verbatim;
-        verbatim.map_or(find.span.start, |start| start + find.range.start)
+        let at = verbatim.map(|start| start + find.range.start).or(find.at);
+        at.unwrap_or(find.span.start)
     }
 
     fn assemble(&self, references: &[Option<Reference>]) -> Assembled {
@@ -540,6 +544,8 @@ pub(crate) struct Literal {
     /// The section and option, or the path of keys.
     pub(crate) place: String,
     pub(crate) span: Range<usize>,
+    /// Where messages say that it is.
+    pub(crate) at: usize,
     /// Whether it stands in a Secret of Kubernetes.
     pub(crate) in_secret: bool,
 }
@@ -580,9 +586,15 @@ impl<'a> LiteralSearch<'a> {
 
 fn literals_of(search: Search<'_>) -> Vec<Literal> {
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    let finds = finds.map(|Find { place, span, in_secret, .. }| Literal { place, span, in_secret });
+    let finds = finds.map(|Find { place, span, at, in_secret, .. }| Literal {
+        at: at.unwrap_or(span.start),
+        place,
+        span,
+        in_secret,
+    });
     let opaque = search.opaque.into_iter();
-    let opaque = opaque.map(|(span, place)| Literal { place, span, in_secret: false });
+    let opaque =
+        opaque.map(|(span, place)| Literal { at: span.start, place, span, in_secret: false });
     finds.chain(opaque).collect()
 }
 

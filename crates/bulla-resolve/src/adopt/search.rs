@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use self::pairs::Pairs;
 use super::inside::{self, Name};
 use super::otherwise::{self, Scope};
-use super::{Braces, EntryKind, Find, Spot, signs, unread};
+use super::{Braces, EntryKind, Find, Spot, signs, unread, written_at};
 use crate::Reference;
 use crate::check::lines;
 use crate::expression;
@@ -150,6 +150,17 @@ impl<'a> Search<'a> {
         self.finds.dedup_by(|next, find| {
             next.span.start == find.span.start && next.range.start < find.range.end
         });
+        let mut done = 0;
+        for find in &mut self.finds {
+            let spot = &self.spots[&find.span.start];
+            let is_yaml = self.format == Format::Yaml && !spot.encoded;
+            let has_lines = || memchr::memchr(b'\n', &self.src[find.span.clone()]).is_some();
+            if is_yaml && spot.verbatim.is_none() && has_lines() {
+                let piece = (&spot.text[..], &find.range);
+                find.at = written_at(self.src, &find.span, done, piece);
+                done = find.at.map_or(done, |at| at + find.range.len());
+            }
+        }
     }
 
     /// Follows the names to a value, and looks whether it is a secret.
@@ -510,6 +521,7 @@ impl<'a> Search<'a> {
             in_secret,
             span,
             range,
+            at: None,
             filter,
             braces,
         });
