@@ -24,6 +24,7 @@ use crate::secret::{Draft, Secret};
 use crate::template::{Segment, Template};
 use crate::unclear;
 
+pub(crate) use inside::written_at;
 pub use signs::looks_secret;
 
 /// The literal secrets of a file.
@@ -58,10 +59,14 @@ pub struct Left {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Stays {
+    /// It is a secret by an alias of YAML.
+    Aliased,
     /// The format cannot carry the value where it stands, or nothing says how it would do so.
     CannotCarry,
     /// It stands in a comment, where nothing says what the value is.
     Comment,
+    /// Its reader takes base64 there, and it is none.
+    NoBase64,
     /// It stands in a name or amid other text, where nothing says what the value is.
     NoValue,
     /// It is written in another way than a rendering would write it.
@@ -98,6 +103,8 @@ pub struct Find {
     span: Range<usize>,
     /// Where it stands in what the scalar decodes to.
     range: Range<usize>,
+    /// Where it stands in the file, if the scalar has several lines there and it can be found in them.
+    at: Option<usize>,
     /// The filter that encodes it as it is written there.
     filter: Option<Filter>,
     braces: Braces,
@@ -161,7 +168,8 @@ impl Adoption {
         if format == Format::Text {
             search.lines(name);
         }
-        let Search { finds, spots, opaque, secret_names, references, encrypted, .. } = search;
+        let Search { finds, spots, opaque, by_alias, secret_names, .. } = search;
+        let Search { references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
             left: Vec::new(),
@@ -174,7 +182,14 @@ impl Adoption {
         };
         let mut left = adoption.leave_what_is_no_value(&opaque, &secret_names.into_inner());
         left.extend(opaque.into_iter().map(|(span, place)| {
-            let mut what = format!("{} stays here in clear: {}", escaped(&place), unclear::WHAT);
+            let place = escaped(&place);
+            if let Some(alias) = by_alias.get(&span.start) {
+                return (
+                    span.start,
+                    (Stays::Aliased, format!("{place} stays here in clear: {alias}")),
+                );
+            }
+            let mut what = format!("{place} stays here in clear: {}", unclear::WHAT);
             if let Some(cause) = unclear::cause(format, &adoption.src, &span) {
                 what = format!("{what}; {cause}");
             }
@@ -299,6 +314,10 @@ impl Adoption {
             }
             for (number, find) in std::mem::take(&mut self.finds).into_iter().enumerate() {
                 match failed.get(&number) {
+                    Some(_) if self.is_no_base64(&find) => {
+                        let what = format!("{} {NO_BASE64}", escaped(&find.place));
+                        left.push((self.at(&find), (Stays::NoBase64, what)));
+                    }
                     Some(refusal) => left.push((self.at(&find), stays(&find.place, *refusal))),
                     None => self.finds.push(find),
                 }
@@ -346,10 +365,18 @@ impl Adoption {
         changed
     }
 
+    /// Whether a find should stand in base64, and stands there as it is.
+    fn is_no_base64(&self, find: &Find) -> bool {
+        let spot = &self.spots[&find.span.start];
+        let written = &self.src[find.span.clone()];
+        spot.encoded && memchr::memmem::find(written, &spot.text).is_some()
+    }
+
     /// Where messages say that a find is.
     fn at(&self, find: &Find) -> usize {
         let verbatim = self.spots[&find.span.start].verbatim;
-        verbatim.map_or(find.span.start, |start| start + find.range.start)
+        let at = verbatim.map(|start| start + find.range.start).or(find.at);
+        at.unwrap_or(find.span.start)
     }
 
     fn assemble(&self, references: &[Option<Reference>]) -> Assembled {
@@ -492,6 +519,9 @@ impl Find {
     }
 }
 
+const NO_BASE64: &str = "stays here in clear: what Kubernetes reads here is base64, and this is none, or its \
+                         `=` at the end is missing";
+
 /// How far the beginning of a comment is looked for.
 const FAR: usize = 4_096;
 
@@ -514,6 +544,8 @@ pub(crate) struct Literal {
     /// The section and option, or the path of keys.
     pub(crate) place: String,
     pub(crate) span: Range<usize>,
+    /// Where messages say that it is.
+    pub(crate) at: usize,
     /// Whether it stands in a Secret of Kubernetes.
     pub(crate) in_secret: bool,
 }
@@ -548,9 +580,15 @@ impl<'a> LiteralSearch<'a> {
 
 fn literals_of(search: Search<'_>) -> Vec<Literal> {
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    let finds = finds.map(|Find { place, span, in_secret, .. }| Literal { place, span, in_secret });
+    let finds = finds.map(|Find { place, span, at, in_secret, .. }| Literal {
+        at: at.unwrap_or(span.start),
+        place,
+        span,
+        in_secret,
+    });
     let opaque = search.opaque.into_iter();
-    let opaque = opaque.map(|(span, place)| Literal { place, span, in_secret: false });
+    let opaque =
+        opaque.map(|(span, place)| Literal { at: span.start, place, span, in_secret: false });
     finds.chain(opaque).collect()
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod tokens;
 
 use std::ops::Range;
 
-use crate::adopt::{Literal, LiteralSearch, literals};
+use crate::adopt::{Literal, LiteralSearch, literals, written_at};
 use crate::expression::{self, Signs};
 use crate::format::{Format, Malformed, Scalar};
 use crate::migrate::LeftOver;
@@ -208,6 +208,7 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
 fn beside_references(template: &Template) -> Vec<(String, Range<usize>)> {
     let mut found = Vec::new();
     for place in &template.places {
+        let mut done = 0;
         for (number, segment) in place.segments.iter().enumerate() {
             let text = match segment {
                 Segment::Source(range) => &template.src[range.clone()],
@@ -226,14 +227,14 @@ fn beside_references(template: &Template) -> Vec<(String, Range<usize>)> {
                 false => memchr::memrchr(b'\n', text).map_or(0, line_end),
             };
             let lines = text.get(start..end).unwrap_or_default();
-            let lines = lines::find(std::str::from_utf8(lines).unwrap_or_default());
-            found.extend(lines.into_iter().map(|(name, span)| {
-                let span = match segment {
-                    Segment::Source(range) => {
-                        range.start + start + span.start..range.start + start + span.end
-                    }
-                    _ => place.span.clone(),
+            let own = lines::find(std::str::from_utf8(lines).unwrap_or_default());
+            found.extend(own.into_iter().map(|(name, span)| {
+                let at = match segment {
+                    Segment::Source(range) => Some(range.start + start + span.start),
+                    _ => written_at(&template.src, &place.span, done, (lines, &span)),
                 };
+                let span = at.map_or(place.span.clone(), |at| at..at + span.len());
+                done = at.map_or(done, |_| span.end);
                 (name.to_owned(), span)
             }));
         }
@@ -275,7 +276,7 @@ fn tell(
         let other = ["] password", "] mail.debug.auth.password"];
         if !(is_genesys && other.iter().any(|end| literal.place.ends_with(end))) {
             let what = format!("{} stands here in clear", escaped(&literal.place));
-            let at = literal.span.start;
+            let at = literal.at;
             // The passwords of a list of URLs are told once.
             if pending.last().is_none_or(|told| told.at != at || told.what != what) {
                 let about = literal.in_secret.then(|| Box::new(About::InSecret));

@@ -32,9 +32,9 @@ use crate::filter;
 use crate::problem::{About, Pending, Rule};
 use crate::secret::Draft;
 
-pub(crate) use kubernetes::Called;
+pub(crate) use kubernetes::{Called, decoded as data_of};
 pub(crate) use shell::is_special as is_special_to_shells;
-pub(crate) use yaml::{Aliased, aliased};
+pub(crate) use yaml::{Aliased, InSecret, aliased, in_secrets};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $format:ident = $name:literal, $syntax:expr;)*) => {

@@ -170,12 +170,16 @@ fn warn_of_format(context: &Context, job: &Job) {
 fn stays(job: &Job, left: &Left) -> Failure {
     let failure = Failure { hints: Vec::new(), ..Failure::from(left.problem.clone()) };
     failure.hint(match (left.why, job.adoption.format()) {
+        (Stays::Aliased, _) => "write the value in the place of the alias, then adopt again",
         (Stays::CannotCarry, Format::GenesysIni) => {
             "adopt the configuration in its XML form, or choose a password of these characters"
         }
         (Stays::CannotCarry, _) => "write it in quotes, or in other ones, then adopt again",
         (Stays::Comment, _) => {
             "take it out of the comment; if it is in use, store it with `bulla set`, and replace it at its source"
+        }
+        (Stays::NoBase64, _) => {
+            "write what `base64` makes of the value, or the value itself under `stringData`, then adopt again"
         }
         (Stays::NoValue, _) => BY_HAND,
         (Stays::Url, _) => {

@@ -80,6 +80,25 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// Where the `piece` of the text that the scalar at `span` decodes to is written, if that can be found behind
+/// `from`: its line, or in a folded text its word, stands there as it is.
+pub(crate) fn written_at(
+    src: &[u8],
+    span: &Range<usize>,
+    from: usize,
+    (text, piece): (&[u8], &Range<usize>),
+) -> Option<usize> {
+    let there = src.get(from.max(span.start)..span.end)?;
+    let before = &text[..piece.start];
+    let find = |start: usize| {
+        let at = memchr::memmem::find(there, &text[start..piece.end])?;
+        Some(from.max(span.start) + at + piece.start - start)
+    };
+    let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let is_blank = |b: &u8| b.is_ascii_whitespace();
+    find(line).or_else(|| find(before.iter().rposition(is_blank).map_or(0, |end| end + 1)))
+}
+
 /// Whether the filter `url` gives a percent-encoded text back as it is.
 pub(super) fn is_canonical(encoded: &str) -> bool {
     Filter::Url.undo(encoded.as_bytes()).is_some()

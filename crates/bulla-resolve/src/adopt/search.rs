@@ -1,22 +1,25 @@
 //! Looks through a file for secrets.
 
+mod aliases;
 mod genesys;
+mod pairs;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use self::pairs::Pairs;
 use super::inside::{self, Name};
 use super::otherwise::{self, Scope};
-use super::{Braces, EntryKind, Find, Spot, signs, unread};
+use super::{Braces, EntryKind, Find, Spot, signs, unread, written_at};
 use crate::Reference;
 use crate::check::lines;
 use crate::expression;
 use crate::filter::Filter;
-use crate::format::{Aliased, Format, Malformed, Role, Scalar, Text, aliased};
+use crate::format::{Format, Malformed, Role, Scalar, Text};
 use crate::genesys::{PASSWORD, Sections};
 use crate::indirect::{Indirect, indirect};
 use crate::names::{self, SecretNames, segment, stem};
@@ -40,6 +43,8 @@ pub(super) struct Search<'a> {
     pub(super) spots: BTreeMap<usize, Spot>,
     /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
     pub(super) opaque: Vec<(Range<usize>, String)>,
+    /// Of some of these, what an alias makes of them, by their beginnings.
+    pub(super) by_alias: BTreeMap<usize, &'static str>,
     /// Names that look like secrets, in the place of which entries have numbers.
     pub(super) secret_names: RefCell<SecretNames>,
     /// How many values are references of other tools.
@@ -61,6 +66,8 @@ pub(super) struct Search<'a> {
     external_secret: Option<usize>,
     /// In XML, what `key="..."` or `name="..."` calls the value beside it, with its depth and place.
     label: Option<(usize, usize, String)>,
+    /// In YAML and JSON, the names and values that stand beside each other.
+    pairs: Pairs,
 }
 
 impl<'a> Search<'a> {
@@ -74,6 +81,7 @@ impl<'a> Search<'a> {
             finds: Vec::new(),
             spots: BTreeMap::new(),
             opaque: Vec::new(),
+            by_alias: BTreeMap::new(),
             secret_names: RefCell::default(),
             references: 0,
             encrypted: 0,
@@ -85,6 +93,7 @@ impl<'a> Search<'a> {
             is_open: false,
             external_secret: None,
             label: None,
+            pairs: Pairs::default(),
         }
     }
 
@@ -129,6 +138,7 @@ impl<'a> Search<'a> {
         }
         self.scalars += 1;
         self.visit(scalar, text);
+        self.pairs.pass(scalar);
     }
 
     /// Has come to the end of the file.
@@ -143,19 +153,15 @@ impl<'a> Search<'a> {
         self.finds.dedup_by(|next, find| {
             next.span.start == find.span.start && next.range.start < find.range.end
         });
-    }
-
-    /// Secrets by the name of an alias, of which others are used instead.
-    fn aliases(&mut self) {
-        let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
-        for Aliased { name, span, text } in aliased(self.src) {
-            let is_known = self.spots.contains_key(&span.start) || known.contains(&span.start);
-            if is_known || !signs::is_secret(&name, &text) || signs::is_placeholder(&text) {
-                continue;
-            }
-            if !expression::has_plain(text.as_bytes()) {
-                known.insert(span.start);
-                self.opaque.push((span, without_secrets(&name).into_owned()));
+        let mut done = 0;
+        for find in &mut self.finds {
+            let spot = &self.spots[&find.span.start];
+            let is_yaml = self.format == Format::Yaml && !spot.encoded;
+            let has_lines = || memchr::memchr(b'\n', &self.src[find.span.clone()]).is_some();
+            if is_yaml && spot.verbatim.is_none() && has_lines() {
+                let piece = (&spot.text[..], &find.range);
+                find.at = written_at(self.src, &find.span, done, piece);
+                done = find.at.map_or(done, |at| at + find.range.len());
             }
         }
     }
@@ -163,10 +169,14 @@ impl<'a> Search<'a> {
     /// Follows the names to a value, and looks whether it is a secret.
     fn visit(&mut self, scalar: &Scalar, text: &[u8]) {
         let depth = scalar.depth;
+        let has_pairs = matches!(self.format, Format::Json | Format::Jsonc | Format::Yaml);
         match scalar.role {
             Role::Set => self.path.clear(),
             Role::Key | Role::Section => {
                 self.leave(depth);
+                if has_pairs {
+                    self.pairs.enter(self.src, scalar);
+                }
                 let name = match (names::too_long(text), &scalar.text) {
                     (Some(name), _) => Cow::Borrowed(name),
                     (None, Text::Verbatim(range)) => {
@@ -198,6 +208,8 @@ impl<'a> Search<'a> {
                         return;
                     }
                     self.follow_label(scalar, text, named);
+                } else if has_pairs && named {
+                    self.follow_pair(scalar, text);
                 }
                 let known = self.format.is_genesys()
                     && self.path.iter().any(|(_, name)| Sections::have_credentials(name));
@@ -275,7 +287,7 @@ impl<'a> Search<'a> {
         }
         let key = key.filter(|key| self.tells(key, text));
         let is_secret = key.is_some_and(|key| signs::is_secret(key, text))
-            || (scalar.is_in_secret() && is_secret_there(scalar, text));
+            || (scalar.is_in_secret() && is_secret_there(scalar.is_encoded(), text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
         if is_secret || is_odd_url || signs::is_secret_value(text) {
@@ -525,6 +537,7 @@ impl<'a> Search<'a> {
             in_secret,
             span,
             range,
+            at: None,
             filter,
             braces,
         });
@@ -539,8 +552,8 @@ fn has_mark(text: &[u8]) -> bool {
 
 /// Whether a value is a secret where every value is one. Outside of base64 another tool may replace parts
 /// of it, and then its parts are looked at.
-fn is_secret_there(scalar: &Scalar, text: &str) -> bool {
-    (scalar.is_encoded() || signs::is_literal(text)) && signs::is_secret_anywhere(text)
+fn is_secret_there(is_encoded: bool, text: &str) -> bool {
+    (is_encoded || signs::is_literal(text)) && signs::is_secret_anywhere(text)
 }
 
 /// How long the names are together by which a place is told, in bytes.

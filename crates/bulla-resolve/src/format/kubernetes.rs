@@ -91,7 +91,7 @@ pub(super) fn may_hold_secret(src: &[u8]) -> bool {
 }
 
 /// What stands in base64 in `text`; line ends do not count.
-pub(super) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let is_line_end = |b: &u8| matches!(b, b'\n' | b'\r');
     let line = text.iter().copied().filter(|b| !is_line_end(b));
     let mut encoded = Zeroizing::new(Vec::with_capacity(text.len()));
@@ -101,11 +101,11 @@ pub(super) fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Looks for Secrets among objects.
 #[derive(Default)]
-struct Secrets {
+pub(super) struct Secrets {
     open: Vec<Object>,
     scalars: usize,
     /// The numbers of the scalars in their data, what these are, and what the objects are called.
-    told: Vec<(usize, Role, Option<Called>)>,
+    pub(super) told: Vec<(usize, Role, Option<Called>)>,
 }
 
 #[derive(Default)]
@@ -273,55 +273,63 @@ impl Object {
 impl Secrets {
     fn observe(&mut self, src: &[u8], node: &Node) {
         match node {
-            Node::Open => {
-                let around = self.open.last();
-                let merging = around.filter(|around| {
-                    let in_list = around.is_merged && around.name == Name::None;
-                    around.name == Name::Merge || in_list
-                });
-                let is = merging.map(|around| around.is).or(around.map(|around| around.name));
-                let (is, is_merged) = (is.unwrap_or_default(), merging.is_some());
-                self.open.push(Object { is, is_merged, ..Object::default() });
-            }
+            Node::Open => self.open(),
             Node::Close => self.close(),
             Node::Scalar(scalar) => {
-                let number = self.scalars;
-                self.scalars += 1;
-                let Some(object) = self.open.last_mut() else { return };
                 let text = scalar.text.bytes(src);
-                if scalar.role == Role::Key {
-                    object.name = Name::of(text);
-                    if object.is == Name::Metadata {
-                        object.metadata.key(object.name);
+                let is_key = scalar.role == Role::Key;
+                if let Some(object) = self.open.last_mut()
+                    && object.is == Name::Metadata
+                {
+                    match is_key {
+                        true => object.metadata.key(Name::of(text)),
+                        false => object.metadata.value(object.name, src, scalar),
                     }
-                    return;
                 }
-                let key = std::mem::take(&mut object.name);
-                if object.is == Name::Metadata {
-                    object.metadata.value(key, src, scalar);
-                }
-                match key {
-                    Name::ApiVersion => object.is_v1 = Some(text == b"v1"),
-                    Name::Applied => object.data.push((number, Name::Applied)),
-                    Name::Kind => {
-                        object.kind = match text {
-                            b"ConfigMap" => Kind::ConfigMap,
-                            b"ConfigMapList" => Kind::ConfigMapList,
-                            b"Secret" => Kind::Secret,
-                            b"SecretList" => Kind::SecretList,
-                            _ => Kind::Other,
-                        }
-                    }
-                    _ => {}
-                }
-                if object.is.is_data() {
-                    object.data.push((number, object.is));
-                }
+                self.scalar(text, is_key);
             }
         }
     }
 
-    fn close(&mut self) {
+    pub(super) fn open(&mut self) {
+        let around = self.open.last();
+        let merging = around.filter(|around| {
+            let in_list = around.is_merged && around.name == Name::None;
+            around.name == Name::Merge || in_list
+        });
+        let is = merging.map(|around| around.is).or(around.map(|around| around.name));
+        let (is, is_merged) = (is.unwrap_or_default(), merging.is_some());
+        self.open.push(Object { is, is_merged, ..Object::default() });
+    }
+
+    pub(super) fn scalar(&mut self, text: &[u8], is_key: bool) {
+        let number = self.scalars;
+        self.scalars += 1;
+        let Some(object) = self.open.last_mut() else { return };
+        if is_key {
+            object.name = Name::of(text);
+            return;
+        }
+        match std::mem::take(&mut object.name) {
+            Name::ApiVersion => object.is_v1 = Some(text == b"v1"),
+            Name::Applied => object.data.push((number, Name::Applied)),
+            Name::Kind => {
+                object.kind = match text {
+                    b"ConfigMap" => Kind::ConfigMap,
+                    b"ConfigMapList" => Kind::ConfigMapList,
+                    b"Secret" => Kind::Secret,
+                    b"SecretList" => Kind::SecretList,
+                    _ => Kind::Other,
+                }
+            }
+            _ => {}
+        }
+        if object.is.is_data() {
+            object.data.push((number, object.is));
+        }
+    }
+
+    pub(super) fn close(&mut self) {
         let Some(mut object) = self.open.pop() else { return };
         let called = object.metadata.called();
         let with_name = |(number, is)| (number, is, called);

@@ -5,14 +5,16 @@
 //! here. A file that is [`simple`] is read without it. How a value is written is in [`style`].
 
 mod aliases;
+mod brackets;
 mod simple;
 mod style;
 
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, ScalarStyle, Tag};
 use zeroize::Zeroizing;
 
+use self::brackets::{Added, Readable, before_adding};
 use super::kubernetes::{self, Node, SHORT};
 use super::lines::{opaque, verbatim};
 use super::{Content, Malformed, Output, Refusal, Role, Scalar, Syntax, Text, utf8};
@@ -20,7 +22,7 @@ use crate::expression::{self, UNQUOTED};
 use crate::problem::{About, Rule};
 use crate::reference::SCHEME;
 
-pub(crate) use aliases::{Aliased, aliased};
+pub(crate) use aliases::{Aliased, InSecret, aliased, in_secrets};
 
 pub(super) struct Yaml;
 
@@ -47,19 +49,20 @@ impl Syntax for Yaml {
             };
             return kubernetes::scan(src, walk, found);
         }
-        let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(text);
+        let readable = Readable::of(text);
+        let anchored = kubernetes::may_hold_secret(src) && aliases::may_make_secret(&readable);
         let role = if anchored { Role::Encoded } else { Role::Value };
         let mut breaks = breaks(text).map(|at| bom + at).peekable();
         let labels = labels(text);
         if breaks.peek().is_none() && labels.is_empty() {
-            return kubernetes::scan(src, |found| walk(text, bom, role, found), found);
+            return kubernetes::scan(src, |found| walk(&readable, bom, role, found), found);
         }
         let mut spans = Vec::new();
         let mut note = |scalar: Scalar| {
             spans.push(scalar.span.clone());
             found(scalar);
         };
-        kubernetes::scan(src, |found| walk(text, bom, role, found), &mut note)?;
+        kubernetes::scan(src, |found| walk(&readable, bom, role, found), &mut note)?;
         // Where the last scalar ends that begins at or before this.
         let scalar_end = |at: usize| {
             let before = spans.partition_point(|span| span.start <= at);
@@ -158,19 +161,20 @@ fn is_comment(text: &str) -> bool {
     lines.into_iter().all(|line| line.is_empty() || line.starts_with('#'))
 }
 
-/// Goes through the nodes of a file that begins with `bom` bytes before `text`. `anchored` is the role of
+/// Goes through the nodes of a file that begins with `bom` bytes before a text. `anchored` is the role of
 /// values in nodes with an anchor.
 fn walk(
-    text: &str,
+    readable: &Readable<'_>,
     bom: usize,
     anchored: Role,
     found: &mut dyn FnMut(Node),
 ) -> Result<(), Malformed> {
-    let mut place = Cursor::new(text);
+    let text = readable.text();
+    let mut place = readable.cursor();
     let mut nodes = Nodes::default();
     // How many collections are open from the outermost with an anchor on.
     let mut inside = 0_usize;
-    for event in Parser::new_from_str(text) {
+    for event in readable.parser() {
         let (event, marks) = event.map_err(|error| {
             let at = place.byte(error.marker().index());
             let malformed = |at, what| Malformed::new(bom + at, Rule::Malformed, what);
@@ -192,18 +196,9 @@ fn walk(
                     Role::Value if inside > 0 || anchor != 0 => anchored,
                     role => role,
                 };
-                let mut start = place.byte(marks.start.index());
+                let start = place.byte(marks.start.index());
+                let start = begin(text, start, (&decoded, style), anchor != 0 || tag.is_some());
                 let end = place.byte(marks.end.index());
-                if anchor != 0 || tag.is_some() {
-                    start = token_start(text, start);
-                } else if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-                    // At the end of a file, a block without content begins at its header.
-                    let is_header = text[start..].starts_with(['|', '>'])
-                        && decoded.bytes().all(|b| b == b'\n');
-                    if !is_header {
-                        start = block_start(text, start);
-                    }
-                }
                 let end = end.max(start);
                 let token = Token { text, start, end, decoded: &decoded };
                 let (span, mut inner) = token.read(style);
@@ -384,6 +379,18 @@ fn closing(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Where a scalar begins, for which the parser says `at`: behind its tag and anchor, if it has any, or at
+/// the header of a block.
+fn begin(text: &str, at: usize, (decoded, style): (&str, ScalarStyle), has_marks: bool) -> usize {
+    if has_marks {
+        return token_start(text, at);
+    }
+    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+    // At the end of a file, a block without content begins at its header.
+    let is_header = || text[at..].starts_with(['|', '>']) && decoded.bytes().all(|b| b == b'\n');
+    if is_block && !is_header() { block_start(text, at) } else { at }
+}
+
 /// Skips the tag and anchor that a node begins with, and the blanks, line ends and comments behind
 /// them.
 fn token_start(text: &str, at: usize) -> usize {
@@ -450,6 +457,8 @@ fn unquoted_braces(text: &str, at: usize) -> Option<usize> {
 /// Turns the parser's offsets in characters into offsets in bytes.
 struct Cursor<'a> {
     text: &'a [u8],
+    /// What the parser was given in addition.
+    added: &'a [Added],
     ascii: bool,
     character: usize,
     byte: usize,
@@ -457,11 +466,16 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), ascii: text.is_ascii(), character: 0, byte: 0 }
+        Self { text: text.as_bytes(), added: &[], ascii: text.is_ascii(), character: 0, byte: 0 }
     }
 
-    /// The offsets asked for are close to each other, so this walks.
+    /// The offset in the file's text.
     fn byte(&mut self, character: usize) -> usize {
+        before_adding(self.added, self.walk(character))
+    }
+
+    /// The offsets asked for are close to each other.
+    fn walk(&mut self, character: usize) -> usize {
         if self.ascii {
             return character.min(self.text.len());
         }

@@ -50,8 +50,10 @@ fn every_adoption_is_as_expected() {
         assert_eq!(shown, finds, "{}", path.display());
         let place = |left: &Left| {
             let why = match left.why {
+                Stays::Aliased => "alias",
                 Stays::CannotCarry => "cannot carry",
                 Stays::Comment => "comment",
+                Stays::NoBase64 => "no base64",
                 Stays::NoValue => "no value",
                 Stays::Spelling => "spelling",
                 Stays::Unclear => "unclear",

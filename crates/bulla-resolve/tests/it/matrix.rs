@@ -189,7 +189,7 @@ fn got(path: &Path) -> PathBuf {
 }
 
 /// Whether the reader is there and did its work.
-fn run(command: &[&str], folder: &Path) -> bool {
+pub(crate) fn run(command: &[&str], folder: &Path) -> bool {
     let Ok(output) = Command::new(command[0]).args(&command[1..]).arg(folder).output() else {
         return false;
     };

@@ -1,16 +1,21 @@
 //! YAML, and Kubernetes Secrets in it.
 
-use bulla_resolve::Format;
+use std::fs;
+
+use bulla_resolve::{Format, Template};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::{Trial, is_text, python, rendered};
+use crate::matrix::run;
 
 pub(super) const TRIAL: Trial = Trial {
     format: Format::Yaml,
     extension: "yaml",
     template: "a: @@\nb: \"x{{ @@ }}y\"\nc: '@@'\nd: |\n  u\n  {{ @@ }}\n  v\ne: [@@, z]\n\
                f: >-\n  u {{ @@ }} v\ng: u:{{ @@ }} [v]@#w\nh: [--x=((@@)), z]\n\
-               i: 12{{ @@ }}34\nend: 1\n",
+               i: 12{{ @@ }}34\nj:\n  k: [\n    \"@@\"\n  ]\nl:\n  m: ['@@', # n\n\"o\"\n]\n\
+               end: 1\n",
     keys: &[
         ("a", "", ""),
         ("b", "x", "y"),
@@ -21,6 +26,8 @@ pub(super) const TRIAL: Trial = Trial {
         ("g", "u:", " [v]@#w"),
         ("h", "--x=", ""),
         ("i", "12", "34"),
+        ("j", "", ""),
+        ("l", "", ""),
     ],
 };
 
@@ -60,13 +67,76 @@ fn kubernetes_secrets_are_read_by_pyyaml() {
     SECRET.judge("PyYAML, data of a Secret", &["python3", "-c", &python(PY_SECRET)]);
 }
 
+/// The parser refuses brackets that end in the column of their key, behind text in quotes. What is read in
+/// spite of that has to be just what others read.
+#[test]
+fn lines_in_brackets_may_stand_anywhere_as_with_pyyaml_and_ruamel() {
+    let mut files = Vec::new();
+    for item in [
+        "x",
+        "\"x\"",
+        "'x', y",
+        "[\"x\"]",
+        "b: 'x'",
+        "{b: \"x\"}",
+        "\"x\nw\"",
+        "&x \"x\"",
+        "\u{e9} 'x",
+    ] {
+        for line_end in ["\n", ",\n", " # ]\n", ", # ]\n", "\r\n", ",\n\n", "\n  \n"] {
+            for rest in
+                ["]", ",]", "'y']", "y ]", "# ]\n]", "---\n]", "...]", "... ]", "%y]", "- y]", "}"]
+            {
+                for indent in 0..4 {
+                    let blanks = " ".repeat(indent);
+                    files.push(format!(
+                        "k:\n  a: [{item}{line_end}{blanks}{rest}\n  z: bulla://a/b\n"
+                    ));
+                }
+            }
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    for (number, file) in files.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number}.yaml")), file).unwrap();
+    }
+    if !run(&["python3", "-c", PY_READS], folder.path()) {
+        println!("skipped: PyYAML or ruamel.yaml is not there");
+        return;
+    }
+    let mut others = String::new();
+    for (number, file) in files.iter().enumerate() {
+        let got = fs::read_to_string(folder.path().join(format!("{number}.yaml.got"))).unwrap();
+        let is_read =
+            Template::parse("x", file.clone().into(), Some(Format::Yaml)).problems().is_empty();
+        if got != format!("{is_read} {is_read}") {
+            others += &format!("{file:?}: {is_read}, others {got}\n");
+        }
+    }
+    assert!(others.is_empty(), "{others}");
+}
+
+const PY_READS: &str = r#"
+import glob, sys
+try:
+    import yaml
+    from ruamel.yaml import YAML
+except ImportError: sys.exit(77)
+def reads(load, path):
+    try: return str(load(open(path, 'rb'))['k']['z'] == 'bulla://a/b').lower()
+    except Exception: return 'false'
+ruamel = YAML(typ='safe', pure=True)
+for path in glob.glob(sys.argv[1] + '/*.yaml'):
+    open(path + '.got', 'w').write(reads(yaml.safe_load, path) + ' ' + reads(ruamel.load, path))
+"#;
 const PY: &str = r#"
 try: import yaml
 except ImportError: sys.exit(77)
 def read(path, key):
     tree = yaml.safe_load(open(path, 'rb'))
     assert tree['end'] == 1
-    return tree[key][0] if key in 'eh' else tree[key]
+    value = list(tree[key].values())[0] if key in 'jl' else tree[key]
+    return value[0] if key in 'ehjl' else value
 check('yaml', read)
 "#;
 const RUAMEL: &str = r#"
@@ -75,7 +145,8 @@ except ImportError: sys.exit(77)
 def read(path, key):
     tree = YAML(typ='safe', pure=True).load(open(path, 'rb'))
     assert tree['end'] == 1
-    return tree[key][0] if key in 'eh' else tree[key]
+    value = list(tree[key].values())[0] if key in 'jl' else tree[key]
+    return value[0] if key in 'ehjl' else value
 check('yaml', read)
 "#;
 const PY_SECRET: &str = r#"
