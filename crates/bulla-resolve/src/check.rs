@@ -96,20 +96,15 @@ impl Check {
             let about = is_beside.then(|| Box::new(About::BesideReferences));
             let told = Pending::new(span.start, Rule::LiteralSecret, what);
             pending.push(Pending { about, ..told });
-            known.push(span);
+            let from = if is_text { 0 } else { span.start };
+            known.push((span, from));
         }
         if is_genesys && let Some(format) = format {
             genesys::check(&template.src, format, &mut pending);
         }
-        known.sort_by_key(|span| span.start);
-        for Range { start, end } in tokens {
-            let before = known.partition_point(|span| span.end <= start);
-            // What begins before a value in a line may go on in it.
-            let last = if is_text { end } else { start + 1 };
-            if known.get(before).is_none_or(|span| last <= span.start) {
-                let what = "what looks like a secret stands here in clear";
-                pending.push(Pending::new(start, Rule::LiteralSecret, what));
-            }
+        for token in tokens::beside(tokens, known) {
+            let what = "what looks like a secret stands here in clear";
+            pending.push(Pending::new(token.start, Rule::LiteralSecret, what));
         }
         let found = locate_first(template.name(), &template.src, pending);
         (Self::of_template(&template, found, is_text), template)
@@ -169,7 +164,7 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     }
     if let Some(format) = template.format {
         match literals(template.name(), &template.src, format) {
-            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.span)),
+            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.scalar)),
             Err(_) if tokens::may_name_secrets(&template.src) => {
                 spans.push(0..template.src.len());
             }
@@ -243,16 +238,16 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 fn tell(
     literals: Vec<Literal>,
     is_genesys: bool,
-    known: &mut Vec<Range<usize>>,
+    known: &mut Vec<tokens::Known>,
     pending: &mut Vec<Pending>,
 ) {
     for literal in literals {
-        known.push(literal.span.clone());
+        known.push((literal.span, literal.scalar.start));
         // The fill rule tells of passwords itself, and `mail.debug.auth.password` is a switch.
         let other = ["] password", "] mail.debug.auth.password"];
         if !(is_genesys && other.iter().any(|end| literal.place.ends_with(end))) {
             let what = format!("{} stands here in clear", escaped(&literal.place));
-            let at = literal.span.start;
+            let at = literal.at;
             // The passwords of a list of URLs are told once.
             if pending.last().is_none_or(|told| told.at != at || told.what != what) {
                 let about = literal.in_secret.then(|| Box::new(About::InSecret));
