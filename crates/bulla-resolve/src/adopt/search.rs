@@ -314,7 +314,9 @@ impl<'a> Search<'a> {
     fn tells(&self, key: &str, text: &str) -> bool {
         match self.scope {
             Scope::All => !(key == "secretKey" && self.is_of_external_secret(text)),
-            Scope::Package => !(self.path.len() == 2 && self.path[0].1 == "scripts"),
+            Scope::Package => {
+                !otherwise::are_names_in_package(self.path.iter().map(|(_, name)| &**name))
+            }
             Scope::Translation => !otherwise::is_text(key, text),
         }
     }
