@@ -6,11 +6,13 @@ pub(crate) mod tokens;
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use crate::adopt::{Literal, LiteralSearch, literals};
-use crate::expression;
+use crate::expression::{self, unescaped};
 use crate::format::{Format, Malformed};
 use crate::migrate::left_over;
-use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
+use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
 use crate::template::{Read, Segment, Template};
 use crate::uses::Use;
@@ -84,7 +86,7 @@ impl Check {
         }));
         let mut known = Vec::new();
         let literals = literals.unwrap_or_else(|why| {
-            pending.extend(why.filter(|_| named).and_then(not_read));
+            pending.extend(why.filter(|_| named).and_then(|why| not_read(why, &template.src)));
             Vec::new()
         });
         tell(literals, is_genesys, &mut known, &mut pending);
@@ -118,10 +120,34 @@ impl Check {
 }
 
 /// Tells that the secrets of a file were not sought by its format. Charts of Helm are no YAML by design.
-fn not_read(why: Malformed) -> Option<Pending> {
-    let what = format!("{}, and secrets in it are sought line by line only", why.what);
+///
+/// In a Secret of Kubernetes any value may be one, which no line shows: that is no note.
+fn not_read(why: Malformed, src: &[u8]) -> Option<Pending> {
+    let (kind, what) = match names_secret(&unescaped(src)) {
+        true => (Kind::Finding, "and the values of a Secret of Kubernetes in it are not seen"),
+        false => (Kind::Note, "and secrets in it are sought line by line only"),
+    };
+    let what = format!("{}, {what}", why.what);
     let is_chart = matches!(why.about, Some(About::Chart));
-    (!is_chart).then(|| Pending::new(why.at, Rule::NotRead, what))
+    (!is_chart).then(|| Pending { kind, ..Pending::new(why.at, Rule::NotRead, what) })
+}
+
+/// Whether an object of a file that cannot be read seems to be a Secret of Kubernetes with values.
+fn names_secret(src: &[u8]) -> bool {
+    /// Longer than `": "SecretList"` with some blanks, in bytes.
+    const NEAR: usize = 64;
+    let is_kind = |at: usize| {
+        let near = &src[at..src.len().min(at + NEAR)];
+        let mut words = near.split(|b| b" \t\r\n\"',}".contains(b)).filter(|word| !word.is_empty());
+        match words.next() {
+            Some(b"kind:") => {}
+            Some(b"kind") if words.next() == Some(b":") => {}
+            _ => return false,
+        }
+        matches!(words.next(), Some(b"Secret" | b"SecretList"))
+    };
+    let has_data = ["data", "stringData"].iter().any(|n| memmem::find(src, n.as_bytes()).is_some());
+    has_data && memmem::find_iter(src, b"kind").any(is_kind)
 }
 
 /// Whether a file is a text in UTF-16 or UTF-32, which some readers take by its byte order mark, or by where

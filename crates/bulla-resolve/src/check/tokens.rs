@@ -10,7 +10,7 @@ use crate::adopt::signs::{
     JDBC, TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, passwords_in_jdbc,
     url_length,
 };
-use crate::expression::{may_escape_letters, searcher};
+use crate::expression::{may_escape_letters, searcher, unescaped};
 use crate::reference::SCHEME;
 
 /// Strings with the shape of a token, a private key or a URL with a password, in the order of their
@@ -166,7 +166,7 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
 
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
-    has_name(src) || may_escape_letters(src)
+    has_name(src) || (may_escape_letters(src) && has_name(&unescaped(src)))
 }
 
 /// Whether one of [`NAMES`] stands in `src`, in whatever case.
@@ -307,7 +307,9 @@ mod tests {
         for text in [r#""passwor\x64": a"#, r#"kind: "Secre\U00000074""#, "\"pass\\\n  word\": a"] {
             assert!(may_name_secrets(text.as_bytes()), "{text}");
         }
-        assert!(!may_name_secrets(br"a: C:\temp\new"));
+        for text in [r"a: C:\temp\new", r#"{"b": "\u001b", "c": "\u0061"}"#] {
+            assert!(!may_name_secrets(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]
