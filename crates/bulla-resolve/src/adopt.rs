@@ -4,6 +4,7 @@
 mod inside;
 mod otherwise;
 mod search;
+pub(crate) mod shapes;
 pub(crate) mod signs;
 mod unread;
 
@@ -12,7 +13,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use self::search::{Search, Stay};
+use self::search::{LIKE_A_SECRET, Search, Stay};
 use crate::Reference;
 use crate::check::{is_utf16, lines, tokens};
 use crate::expression;
@@ -122,14 +123,6 @@ struct Spot {
     verbatim: Option<usize>,
     /// Whether it stands there in base64.
     encoded: bool,
-}
-
-impl Spot {
-    /// Where a find of this scalar stands in the file: exactly, if that is known.
-    fn whereabouts(&self, find: &Find) -> Range<usize> {
-        let Range { start, end } = find.range;
-        self.verbatim.map_or_else(|| find.span.clone(), |at| at + start..at + end)
-    }
 }
 
 /// What an entry is.
@@ -497,9 +490,6 @@ impl Find {
         }
     }
 }
-
-/// What has no name but its shape, where messages tell names.
-const LIKE_A_SECRET: &str = "what looks like a secret";
 
 /// Why something stays that is a part of a value only.
 const NO_VALUE: &str = "it is no value of its own, which could be moved";

@@ -5,9 +5,10 @@
 
 use std::ops::Range;
 
+use super::shapes::{is_secret_value, is_webhook};
 use super::signs::{
-    JDBC, is_literal, is_secret, is_secret_anywhere, is_secret_name, is_secret_value, is_webhook,
-    password_in_url, passwords_in_jdbc, url_length,
+    JDBC, is_literal, is_secret, is_secret_anywhere, is_secret_name, password_in_url,
+    passwords_in_jdbc, url_length,
 };
 use crate::check::lines;
 use crate::filter::Filter;

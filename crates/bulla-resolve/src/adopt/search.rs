@@ -10,10 +10,10 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub(super) use self::parts::Stay;
+pub(super) use self::parts::{LIKE_A_SECRET, Stay};
 use super::inside;
 use super::otherwise::{self, Scope};
-use super::{Braces, EntryKind, Find, Spot, signs};
+use super::{Braces, EntryKind, Find, Spot, shapes, signs};
 use crate::Reference;
 use crate::check::lines;
 use crate::expression;
@@ -274,7 +274,7 @@ impl<'a> Search<'a> {
             || (scalar.is_in_secret() && is_secret_there(scalar, text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
-        if is_secret || is_odd_url || signs::is_secret_value(text) {
+        if is_secret || is_odd_url || shapes::is_secret_value(text) {
             return self.whole(scalar, bytes);
         }
         if is_login {

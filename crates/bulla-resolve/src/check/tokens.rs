@@ -6,10 +6,8 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use crate::adopt::signs::{
-    JDBC, TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, passwords_in_jdbc,
-    url_length,
-};
+use crate::adopt::shapes::{TOKENS, is_signed_token};
+use crate::adopt::signs::{JDBC, is_placeholder, looks_secret, passwords_in_jdbc, url_length};
 use crate::expression::{may_escape_letters, searcher, unescaped};
 use crate::reference::SCHEME;
 
@@ -80,7 +78,7 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
             looks_secret(text) && !is_placeholder(text)
         };
         let number = hit.pattern().as_usize();
-        match number.checked_sub(TOKEN_PREFIXES.len()) {
+        match number.checked_sub(TOKENS.len()) {
             Some(PRIVATE_KEY) => {
                 // The whole key is one secret, whatever else its letters look like.
                 let near = &src[at..src.len().min(at + LONGEST_HEADER)];
@@ -192,7 +190,7 @@ fn has_name(src: &[u8]) -> bool {
 /// What the strings begin with, or what stands at a fixed place in them.
 static STARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let others = ["eyJ", "-----BEGIN ", "://", "Q~"];
-    searcher(TOKEN_PREFIXES.iter().copied().chain(others).map(str::as_bytes))
+    searcher(TOKENS.iter().map(|token| token.0).chain(others).map(str::as_bytes))
 });
 
 /// The others by their numbers; the first is `eyJ`.
@@ -209,7 +207,7 @@ const LONGEST_ENTRA: usize = 64;
 
 /// What every name that is taken for that of a secret has in it.
 static NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let names = ["auth", "credential", "key", "pass", "pwd", "secret", "token"];
+    let names = ["auth", "credential", "key", "pass", "psk", "pw", "secret", "token"];
     searcher(names.into_iter().map(str::as_bytes))
 });
 
@@ -388,8 +386,10 @@ mod tests {
             assert_eq!(found, [text, "ghp_abcdefgh12"]);
             let password = text.find("p@").or(text.find("p&")).unwrap();
             let known = vec![(password..password + 1, 0)];
-            assert_eq!(beside(find(text.as_bytes()), known), [text.len() - 14..text.len()]);
-            assert_eq!(beside(find(text.as_bytes()), Vec::new()), [0..text.len()]);
+            for (known, start) in [(known, text.len() - 14), (Vec::new(), 0)] {
+                let told = beside(find(text.as_bytes()), known);
+                assert_eq!(told, Vec::from_iter([start..text.len()]), "{text}");
+            }
         }
     }
 
@@ -415,7 +415,16 @@ mod tests {
 
     #[test]
     fn every_name_of_a_secret_is_seen() {
-        for name in ["API_KEY", "dbPassword", "pwd", "PassPhrase", "authToken", "CREDENTIALS"] {
+        for name in [
+            "API_KEY",
+            "dbPassword",
+            "pwd",
+            "adminPw",
+            "wpa_psk",
+            "PassPhrase",
+            "authToken",
+            "CREDENTIALS",
+        ] {
             assert!(may_name_secrets(name.as_bytes()), "{name}");
         }
         assert!(!may_name_secrets(b"host: example.com\n"));

@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::{Search, What};
 use crate::adopt::inside::{Name, Piece};
-use crate::adopt::{Braces, EntryKind, LIKE_A_SECRET, Stays, signs, unread};
+use crate::adopt::{Braces, EntryKind, Find, Spot, Stays, signs, unread};
 use crate::check::tokens::{self, Known};
 use crate::expression;
 use crate::format::{Format, Scalar, Text};
@@ -31,6 +31,17 @@ impl Stay {
     pub(super) fn unclear(span: Range<usize>, place: &str) -> Self {
         let place = without_secrets(place).into_owned();
         Self { place, at: span.clone(), span, why: Stays::Unclear }
+    }
+}
+
+/// What has no name but its shape, where messages tell names.
+pub(in crate::adopt) const LIKE_A_SECRET: &str = "what looks like a secret";
+
+impl Spot {
+    /// Where a find of this scalar stands in the file: exactly, if that is known.
+    pub(in crate::adopt) fn whereabouts(&self, find: &Find) -> Range<usize> {
+        let Range { start, end } = find.range;
+        self.verbatim.map_or_else(|| find.span.clone(), |at| at + start..at + end)
     }
 }
 
