@@ -55,15 +55,20 @@ impl Search<'_> {
         let mut known = Vec::new();
         for piece in pieces {
             known.push((piece.range.clone(), 0));
-            let (place, below, field) = match piece.name {
-                Name::Option(name) => (format!("{} --{name}", self.place()), None, name),
-                Name::Password(Some(variable)) => {
-                    (format!("{}.{variable} password", self.place()), Some(variable), PASSWORD)
+            let (place, below, field) = match &piece.name {
+                Name::Json(path) => {
+                    let (below, field) = path.rsplit_once('.').unwrap_or(("", path));
+                    (format!("{}.{path}", self.place()), below, field)
                 }
-                Name::Password(None) => (format!("{} password", self.place()), None, PASSWORD),
-                Name::Url => (format!("{} url", self.place()), None, "url"),
-                Name::Variable(name) => (format!("{}.{name}", self.place()), None, name),
+                Name::Option(name) => (format!("{} --{name}", self.place()), "", *name),
+                Name::Password(Some(variable)) => {
+                    (format!("{}.{variable} password", self.place()), *variable, PASSWORD)
+                }
+                Name::Password(None) => (format!("{} password", self.place()), "", PASSWORD),
+                Name::Url => (format!("{} url", self.place()), "", "url"),
+                Name::Variable(name) => (format!("{}.{name}", self.place()), "", *name),
             };
+            let below = Some(below).filter(|below| !below.is_empty());
             let names = self.path.iter().map(|(_, name)| &**name).chain(below);
             let entry = self.entry(names);
             let encoded = &text.as_bytes()[piece.range.clone()];
@@ -71,6 +76,11 @@ impl Search<'_> {
                 .filter
                 .map_or_else(|| Some(Secret::copied_from(encoded)), |filter| filter.undo(encoded))
             else {
+                let span = scalar.span.clone();
+                let Range { start, end } = piece.range;
+                let at = verbatim.map_or_else(|| span.clone(), |at| at + start..at + end);
+                let place = without_secrets(&place).into_owned();
+                self.stays.push(Stay { place, span, at, why: Stays::Spelling });
                 continue;
             };
             let what = What {
