@@ -388,7 +388,8 @@ mod tests {
             let known = vec![(password..password + 1, 0)];
             for (known, start) in [(known, text.len() - 14), (Vec::new(), 0)] {
                 let told = beside(find(text.as_bytes()), known);
-                assert_eq!(told, Vec::from_iter([start..text.len()]), "{text}");
+                let starts: Vec<_> = told.iter().map(|span| span.start).collect();
+                assert_eq!(starts, [start], "{text}");
             }
         }
     }
