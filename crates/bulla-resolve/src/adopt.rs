@@ -4,6 +4,7 @@
 mod inside;
 mod otherwise;
 mod search;
+pub(crate) mod shapes;
 pub(crate) mod signs;
 mod unread;
 
@@ -12,7 +13,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use self::search::Search;
+use self::search::{LIKE_A_SECRET, Search, Stay};
 use crate::Reference;
 use crate::check::{is_utf16, lines, tokens};
 use crate::expression;
@@ -168,8 +169,7 @@ impl Adoption {
         if format == Format::Text {
             search.lines(name);
         }
-        let Search { finds, spots, opaque, by_alias, secret_names, .. } = search;
-        let Search { references, encrypted, .. } = search;
+        let Search { finds, spots, stays, secret_names, references, encrypted, .. } = search;
         let mut adoption = Self {
             finds,
             left: Vec::new(),
@@ -180,20 +180,19 @@ impl Adoption {
             format,
             spots,
         };
-        let mut left = adoption.leave_what_is_no_value(&opaque, &secret_names.into_inner());
-        left.extend(opaque.into_iter().map(|(span, place)| {
-            let place = escaped(&place);
-            if let Some(alias) = by_alias.get(&span.start) {
-                return (
-                    span.start,
-                    (Stays::Aliased, format!("{place} stays here in clear: {alias}")),
-                );
-            }
-            let mut what = format!("{place} stays here in clear: {}", unclear::WHAT);
-            if let Some(cause) = unclear::cause(format, &adoption.src, &span) {
+        let mut left = adoption.leave_what_is_no_value(&stays, &secret_names.into_inner());
+        left.extend(stays.into_iter().map(|stay| {
+            let why = match stay.why {
+                Stays::NoValue => adoption.why_no_value(&stay.at),
+                why => why,
+            };
+            let place = escaped(&stay.place);
+            let mut what = format!("{place} stays here in clear: {}", stay.because);
+            let cause = unclear::cause(format, &adoption.src, &stay.span);
+            if let Some(cause) = cause.filter(|_| why == Stays::Unclear) {
                 what = format!("{what}; {cause}");
             }
-            (span.start, (Stays::Unclear, what))
+            (stay.at.start, (why, what))
         }));
         adoption.leave_what_does_not_come_back(left);
         Ok(adoption)
@@ -230,31 +229,23 @@ impl Adoption {
         Err(locate(&self.name, &self.src, pending.collect()))
     }
 
-    /// What has the shape of a secret and is in no find, nor in what is `unclear`. Of `names`, no entry
+    /// What has the shape of a secret and is in no find, nor in what `stays` anyway. Of `names`, no entry
     /// has one.
     fn leave_what_is_no_value(
         &self,
-        unclear: &[(Range<usize>, String)],
+        stays: &[Stay],
         names: &SecretNames,
     ) -> Vec<(usize, (Stays, String))> {
-        let finds = self.finds.iter().map(|find| match self.spots[&find.span.start].verbatim {
-            Some(_) => self.at(find)..self.at(find) + find.range.len(),
-            None => find.span.clone(),
-        });
-        let mut known: Vec<_> = finds.chain(unclear.iter().map(|(span, _)| span.clone())).collect();
+        let finds = self.finds.iter().map(|find| self.spots[&find.span.start].whereabouts(find));
+        let mut known: Vec<_> =
+            finds.chain(stays.iter().map(|stay| stay.at.clone())).map(|span| (span, 0)).collect();
         let lines = match self.format {
             Format::Text if self.finds.is_empty() => lines::in_file(&self.name, &self.src),
             _ => Vec::new(),
         };
-        known.extend(lines.iter().map(|(_, span)| span.clone()));
-        known.sort_by_key(|span| span.start);
-        let what = "what looks like a secret stays here in clear: it is no value of its own, which \
-                    could be moved";
-        let is_known = |token: &Range<usize>| {
-            let next = known.partition_point(|span| span.end <= token.start);
-            known.get(next).is_some_and(|span| span.start < token.end)
-        };
-        let tokens = tokens::find(&self.src).into_iter().filter(|token| !is_known(token));
+        known.extend(lines.iter().map(|(_, span)| (span.clone(), 0)));
+        let what = format!("{LIKE_A_SECRET} stays here in clear: {NO_VALUE}");
+        let tokens = tokens::beside(tokens::find(&self.src), known).into_iter();
         let in_names: BTreeSet<_> = names.tokens().collect();
         let is_name = |token: &Range<usize>| {
             let text = std::str::from_utf8(&self.src[token.clone()]).unwrap_or_default();
@@ -263,7 +254,7 @@ impl Adoption {
         let of_name = "a name that looks like a secret stays here in clear; entries that would be named \
                        after it have a number instead";
         let tokens = tokens.map(|token| {
-            let what = if is_name(&token) { of_name } else { what };
+            let what = if is_name(&token) { of_name } else { &what };
             (token.start, (self.why_no_value(&token), what.to_owned()))
         });
         let lines = lines.iter().map(|(name, span)| {
@@ -521,6 +512,11 @@ impl Find {
 
 const NO_BASE64: &str = "stays here in clear: what Kubernetes reads here is base64, and this is none, or its \
                          `=` at the end is missing";
+/// Why something stays that is a part of a value only.
+const NO_VALUE: &str = "it is no value of its own, which could be moved";
+
+/// Why something stays that a rendering would write otherwise.
+const NOT_AS_WRITTEN: &str = "the way it is written would not come back exactly";
 
 /// How far the beginning of a comment is looked for.
 const FAR: usize = 4_096;
@@ -532,10 +528,7 @@ fn stays(place: &str, refusal: Option<Refusal>) -> (Stays, String) {
         Some(Refusal(why)) => {
             (Stays::CannotCarry, format!("{place} stays here in clear: the value {why}"))
         }
-        None => {
-            let why = "the way it is written would not come back exactly";
-            (Stays::Spelling, format!("{place} stays here in clear: {why}"))
-        }
+        None => (Stays::Spelling, format!("{place} stays here in clear: {NOT_AS_WRITTEN}")),
     }
 }
 
@@ -543,9 +536,12 @@ fn stays(place: &str, refusal: Option<Refusal>) -> (Stays, String) {
 pub(crate) struct Literal {
     /// The section and option, or the path of keys.
     pub(crate) place: String,
-    pub(crate) span: Range<usize>,
     /// Where messages say that it is.
     pub(crate) at: usize,
+    /// The scalar that it stands in.
+    pub(crate) scalar: Range<usize>,
+    /// Where it stands there, or the scalar where that is not known.
+    pub(crate) span: Range<usize>,
     /// Whether it stands in a Secret of Kubernetes.
     pub(crate) in_secret: bool,
 }
@@ -580,16 +576,21 @@ impl<'a> LiteralSearch<'a> {
 
 fn literals_of(search: Search<'_>) -> Vec<Literal> {
     let finds = search.finds.into_iter().filter(|find| !find.public);
-    let finds = finds.map(|Find { place, span, at, in_secret, .. }| Literal {
-        at: at.unwrap_or(span.start),
-        place,
-        span,
-        in_secret,
+    let spots = &search.spots;
+    let finds = finds.map(|find| {
+        let span = spots[&find.span.start].whereabouts(&find);
+        let Find { place, span: scalar, at, in_secret, .. } = find;
+        Literal { place, at: at.unwrap_or(scalar.start), scalar, span, in_secret }
     });
-    let opaque = search.opaque.into_iter();
-    let opaque =
-        opaque.map(|(span, place)| Literal { at: span.start, place, span, in_secret: false });
-    finds.chain(opaque).collect()
+    let stays = search.stays.into_iter();
+    let stays = stays.map(|Stay { place, span: scalar, at: span, .. }| Literal {
+        place,
+        at: span.start,
+        scalar,
+        span,
+        in_secret: false,
+    });
+    finds.chain(stays).collect()
 }
 
 /// A template, and where finds stand in it.

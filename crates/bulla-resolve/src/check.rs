@@ -6,11 +6,13 @@ pub(crate) mod tokens;
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use crate::adopt::{Literal, LiteralSearch, literals, written_at};
-use crate::expression::{self, Signs};
+use crate::expression::{self, Signs, unescaped};
 use crate::format::{Format, Malformed, Scalar};
 use crate::migrate::LeftOver;
-use crate::problem::{About, Pending, Problem, Rule, escaped, locate_first};
+use crate::problem::{About, Kind, Pending, Problem, Rule, escaped, locate_first};
 use crate::render::probe;
 use crate::template::{Read, Segment, Template};
 use crate::uses::Use;
@@ -107,7 +109,7 @@ impl Check {
         }));
         let mut known = Vec::new();
         let literals = literals.unwrap_or_else(|why| {
-            pending.extend(why.filter(|_| named).and_then(not_read));
+            pending.extend(why.filter(|_| named).and_then(|why| not_read(why, &template.src)));
             Vec::new()
         });
         tell(literals, is_genesys, &mut known, &mut pending);
@@ -119,20 +121,15 @@ impl Check {
             let about = is_beside.then(|| Box::new(About::BesideReferences));
             let told = Pending::new(span.start, Rule::LiteralSecret, what);
             pending.push(Pending { about, ..told });
-            known.push(span);
+            let from = if is_text { 0 } else { span.start };
+            known.push((span, from));
         }
         if is_genesys && let Some(format) = format {
             genesys::check(&template.src, format, &mut pending);
         }
-        known.sort_by_key(|span| span.start);
-        for Range { start, end } in tokens {
-            let before = known.partition_point(|span| span.end <= start);
-            // What begins before a value in a line may go on in it.
-            let last = if is_text { end } else { start + 1 };
-            if known.get(before).is_none_or(|span| last <= span.start) {
-                let what = "what looks like a secret stands here in clear";
-                pending.push(Pending::new(start, Rule::LiteralSecret, what));
-            }
+        for token in tokens::beside(tokens, known) {
+            let what = "what looks like a secret stands here in clear";
+            pending.push(Pending::new(token.start, Rule::LiteralSecret, what));
         }
         let found = locate_first(template.name(), &template.src, pending);
         (Self::of_template(&template, found, is_text), template)
@@ -146,10 +143,34 @@ impl Check {
 }
 
 /// Tells that the secrets of a file were not sought by its format. Charts of Helm are no YAML by design.
-fn not_read(why: Malformed) -> Option<Pending> {
-    let what = format!("{}, and secrets in it are sought line by line only", why.what);
+///
+/// In a Secret of Kubernetes any value may be one, which no line shows: that is no note.
+fn not_read(why: Malformed, src: &[u8]) -> Option<Pending> {
+    let (kind, what) = match names_secret(&unescaped(src)) {
+        true => (Kind::Finding, "and the values of a Secret of Kubernetes in it are not seen"),
+        false => (Kind::Note, "and secrets in it are sought line by line only"),
+    };
+    let what = format!("{}, {what}", why.what);
     let is_chart = matches!(why.about, Some(About::Chart));
-    (!is_chart).then(|| Pending::new(why.at, Rule::NotRead, what))
+    (!is_chart).then(|| Pending { kind, ..Pending::new(why.at, Rule::NotRead, what) })
+}
+
+/// Whether an object of a file that cannot be read seems to be a Secret of Kubernetes with values.
+fn names_secret(src: &[u8]) -> bool {
+    /// Longer than `": "SecretList"` with some blanks, in bytes.
+    const NEAR: usize = 64;
+    let is_kind = |at: usize| {
+        let near = &src[at..src.len().min(at + NEAR)];
+        let mut words = near.split(|b| b" \t\r\n\"',}".contains(b)).filter(|word| !word.is_empty());
+        match words.next() {
+            Some(b"kind:") => {}
+            Some(b"kind") if words.next() == Some(b":") => {}
+            _ => return false,
+        }
+        matches!(words.next(), Some(b"Secret" | b"SecretList"))
+    };
+    let has_data = ["data", "stringData"].iter().any(|n| memmem::find(src, n.as_bytes()).is_some());
+    has_data && memmem::find_iter(src, b"kind").any(is_kind)
 }
 
 /// Whether a file is a text in UTF-16 or UTF-32, which some readers take by its byte order mark, or by where
@@ -192,7 +213,7 @@ pub(crate) fn secrets_in_clear(template: &Template) -> Vec<Range<usize>> {
     }
     if let Some(format) = template.format {
         match literals(template.name(), &template.src, format) {
-            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.span)),
+            Ok(found) => spans.extend(found.into_iter().map(|literal| literal.scalar)),
             Err(_) if tokens::may_name_secrets(&template.src) => {
                 spans.push(0..template.src.len());
             }
@@ -267,11 +288,11 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 fn tell(
     literals: Vec<Literal>,
     is_genesys: bool,
-    known: &mut Vec<Range<usize>>,
+    known: &mut Vec<tokens::Known>,
     pending: &mut Vec<Pending>,
 ) {
     for literal in literals {
-        known.push(literal.span.clone());
+        known.push((literal.span, literal.scalar.start));
         // The fill rule tells of passwords itself, and `mail.debug.auth.password` is a switch.
         let other = ["] password", "] mail.debug.auth.password"];
         if !(is_genesys && other.iter().any(|end| literal.place.ends_with(end))) {

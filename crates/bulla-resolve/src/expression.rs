@@ -276,6 +276,40 @@ pub(crate) fn may_escape_letters(src: &[u8]) -> bool {
     memchr_iter(b'\\', src).any(hides)
 }
 
+/// `src` with the letters that JSON, TOML or YAML write by their numbers or behind a backslash, and without
+/// the line ends behind one, wherever that stands: to look for words in.
+pub(crate) fn unescaped(src: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(src.len()));
+    let mut rest = src;
+    while let Some(at) = memchr(b'\\', rest) {
+        out.extend(&rest[..at]);
+        rest = &rest[at + 1..];
+        let digits = match rest.first() {
+            Some(b'x') => 2,
+            Some(b'u') => 4,
+            Some(b'U') => 8,
+            // Base64 is found around these.
+            Some(b'n' | b'r') => {
+                out.push(b'\\');
+                continue;
+            }
+            Some(b' ' | b'\t' | b'\n' | b'\r') => {
+                rest = rest.trim_ascii_start();
+                continue;
+            }
+            _ => continue,
+        };
+        let number = rest.get(1..=digits).and_then(|number| str::from_utf8(number).ok());
+        let number = number.and_then(|number| u8::from_str_radix(number, 16).ok());
+        if let Some(letter) = number.filter(u8::is_ascii) {
+            out.push(letter);
+            rest = &rest[digits + 1..];
+        }
+    }
+    out.extend(rest);
+    out
+}
+
 /// Says that a reference stands where none is resolved.
 pub(crate) fn stray(at: usize) -> Wrong {
     Wrong {
@@ -536,6 +570,18 @@ mod tests {
             assert!(signs.letters && signs.base64, "{text}");
             assert_eq!(signs.foreign, text.contains('`'), "{text}");
             assert_eq!(signs.utf16, text.contains('\0'), "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_are_seen_behind_escapes() {
+        for (text, expected) in [
+            (r"\u0062\x75\U0000006cla:\/\/a", "bulla://a"),
+            ("bul\\\n  la:", "bulla:"),
+            (r"\\u0062\n\", r"b\n"),
+            (r"\u00\u20ac\u001b\x", "u00u20ac\u{1b}x"),
+        ] {
+            assert_eq!(unescaped(text.as_bytes()).as_slice(), expected.as_bytes(), "{text}");
         }
     }
 

@@ -88,6 +88,7 @@ impl Filter {
     pub(crate) fn undo(self, encoded: &[u8]) -> Option<Secret> {
         let value = match self {
             Self::Base64 => Secret::new(STANDARD.decode(encoded).ok()?),
+            Self::Json => Secret::new(serde_json::from_slice::<String>(encoded).ok()?.into_bytes()),
             Self::Url => url_decoded(encoded)?,
             _ => return None,
         };

@@ -340,7 +340,17 @@ impl<'a> Reading<'a> {
 
     /// Whether a reference may stand in the file, in whatever spelling.
     fn is_suspect(&self, syntax: &dyn Syntax) -> bool {
-        !self.hits.is_empty() || self.signs.letters || syntax.may_hide(self.src)
+        !self.hits.is_empty()
+            || self.signs.letters
+            || (syntax.may_hide(self.src) && self.may_escape())
+    }
+
+    /// Whether what hides in the file may be a reference; only escapes of letters are undone for that.
+    fn may_escape(&self) -> bool {
+        let has_escapes =
+            matches!(self.format, Some(Format::Json | Format::Jsonc | Format::Toml | Format::Yaml));
+        let refers = |text: &[u8]| expression::has_hits(text) || expression::has_letters(text);
+        !has_escapes || refers(&expression::unescaped(self.src))
     }
 
     fn scan(

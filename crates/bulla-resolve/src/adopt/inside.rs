@@ -1,16 +1,21 @@
 //! Secrets inside longer texts: the value of a variable in a list, that of an option in a command line,
-//! the password of a URL.
+//! the password of a URL, a value of JSON.
 //!
 //! What a shell would make of a word is not guessed: where it is not plain, the word is passed over.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::search::Search;
+use super::shapes::{is_secret_value, is_webhook};
 use super::signs::{
-    JDBC, is_literal, is_secret, is_secret_anywhere, is_secret_name, is_secret_value, is_webhook,
-    password_in_url, passwords_in_jdbc, url_length,
+    JDBC, is_literal, is_secret, is_secret_anywhere, is_secret_name, password_in_url,
+    passwords_in_jdbc, url_length,
 };
 use crate::check::lines;
+use crate::check::tokens::{self, Known};
 use crate::filter::Filter;
+use crate::format::Format;
 
 /// A secret inside a text.
 pub(super) struct Piece<'t> {
@@ -22,8 +27,9 @@ pub(super) struct Piece<'t> {
 }
 
 /// What a secret inside a text is called.
-#[derive(Clone, Copy)]
 pub(super) enum Name<'t> {
+    /// The path of keys in JSON.
+    Json(String),
     Option(&'t str),
     /// The password of a URL, perhaps one in a variable.
     Password(Option<&'t str>),
@@ -70,6 +76,9 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
             filter: None,
         }));
     }
+    // What a line shows is moved as it is there.
+    let known: Vec<_> = pieces.iter().map(|piece| (piece.range.clone(), 0)).collect();
+    pieces.extend(json(text, known));
     pieces.sort_by_key(|piece| piece.range.start);
     let mut done = 0;
     pieces.retain(|piece| {
@@ -263,6 +272,27 @@ fn jdbc(text: &str) -> Vec<Piece<'_>> {
         pieces.append(&mut own);
     }
     pieces
+}
+
+/// The secrets in a text that is JSON, as they are written there, beside those that are `known`.
+fn json(text: &str, known: Vec<Known>) -> Vec<Piece<'_>> {
+    let inner = text.trim();
+    let is_in = |open, close| inner.starts_with(open) && inner.ends_with(close);
+    if !(is_in('{', '}') || is_in('[', ']')) || !inner.contains('"') {
+        return Vec::new();
+    }
+    let mut search = Search::new("", text.as_bytes(), Format::Json);
+    if search.run().is_err() {
+        return Vec::new();
+    }
+    let mut places: BTreeMap<_, _> =
+        search.finds.into_iter().map(|find| (find.span.start, (find.span, find.place))).collect();
+    let spans = places.values().map(|(span, _)| span.clone()).collect();
+    let pieces = tokens::beside(spans, known).into_iter().filter_map(|range| {
+        let (_, place) = places.remove(&range.start)?;
+        Some(Piece { range, name: Name::Json(place), filter: Some(Filter::Json) })
+    });
+    pieces.collect()
 }
 
 fn is_quote(c: char) -> bool {

@@ -10,7 +10,7 @@ use crate::format::Format;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scope {
     All,
-    /// `package.json`, whose scripts have names of what they do.
+    /// `package.json`, whose scripts have names of what they do, and whose dependencies those of packages.
     Package,
     /// Texts of a user interface, in a language.
     Translation,
@@ -82,6 +82,28 @@ pub(super) fn is_text(name: &str, value: &str) -> bool {
         parts().all(is_title) && parts().any(|part| part.to_ascii_lowercase().starts_with(&start));
     is_called || (!value.is_ascii() && !value.bytes().any(|b| b.is_ascii_digit()))
 }
+
+/// Whether the names around a value in a `package.json` end with that of a script or of a package. What a
+/// package is replaced by may be written below the names of others, or of the tool.
+pub(super) fn are_names_in_package<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    let mut names = names.skip_while(|name| TOOLS.contains(name));
+    let first = names.next().unwrap_or_default();
+    match names.count() {
+        0 => false,
+        1 => OF_PACKAGES.contains(&first) || OF_REPLACED.contains(&first),
+        _ => OF_REPLACED.contains(&first),
+    }
+}
+
+/// What in a `package.json` holds names of scripts or packages.
+const OF_PACKAGES: &[&str] =
+    &["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "scripts"];
+
+/// What holds names of packages below one another.
+const OF_REPLACED: &[&str] = &["overrides", "resolutions"];
+
+/// What may stand around that.
+const TOOLS: &[&str] = &["pnpm"];
 
 /// What folders and files with translations are called.
 const TEXTS: &[&str] = &[

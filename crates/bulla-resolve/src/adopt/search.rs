@@ -3,6 +3,7 @@
 mod aliases;
 mod genesys;
 mod pairs;
+mod parts;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,15 +13,16 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use self::pairs::Pairs;
-use super::inside::{self, Name};
+pub(super) use self::parts::{LIKE_A_SECRET, Stay};
+use super::inside;
 use super::otherwise::{self, Scope};
-use super::{Braces, EntryKind, Find, Spot, signs, unread, written_at};
+use super::{Braces, EntryKind, Find, Spot, shapes, signs, written_at};
 use crate::Reference;
 use crate::check::lines;
 use crate::expression;
 use crate::filter::Filter;
 use crate::format::{Format, Malformed, Role, Scalar, Text};
-use crate::genesys::{PASSWORD, Sections};
+use crate::genesys::Sections;
 use crate::indirect::{Indirect, indirect};
 use crate::names::{self, SecretNames, segment, stem};
 use crate::problem::without_secrets;
@@ -41,10 +43,8 @@ pub(super) struct Search<'a> {
     pub(super) finds: Vec<Find>,
     /// The scalars that finds stand in, by their beginnings.
     pub(super) spots: BTreeMap<usize, Spot>,
-    /// Where secrets stand that readers disagree on or that cannot be decoded, and what that is called.
-    pub(super) opaque: Vec<(Range<usize>, String)>,
-    /// Of some of these, what an alias makes of them, by their beginnings.
-    pub(super) by_alias: BTreeMap<usize, &'static str>,
+    /// The secrets that no template would give back.
+    pub(super) stays: Vec<Stay>,
     /// Names that look like secrets, in the place of which entries have numbers.
     pub(super) secret_names: RefCell<SecretNames>,
     /// How many values are references of other tools.
@@ -80,8 +80,7 @@ impl<'a> Search<'a> {
             stem: stem(name),
             finds: Vec::new(),
             spots: BTreeMap::new(),
-            opaque: Vec::new(),
-            by_alias: BTreeMap::new(),
+            stays: Vec::new(),
             secret_names: RefCell::default(),
             references: 0,
             encrypted: 0,
@@ -290,7 +289,7 @@ impl<'a> Search<'a> {
             || (scalar.is_in_secret() && is_secret_there(scalar.is_encoded(), text));
         let in_url = signs::password_in_url(text);
         let is_odd_url = in_url.is_some_and(|range| !inside::is_canonical(&text[range]));
-        if is_secret || is_odd_url || signs::is_secret_value(text) {
+        if is_secret || is_odd_url || shapes::is_secret_value(text) {
             return self.whole(scalar, bytes);
         }
         if is_login {
@@ -298,84 +297,10 @@ impl<'a> Search<'a> {
         }
         let generated = Some(text).filter(|_| self.is_generator(named)).and_then(inside::generated);
         let pieces = generated.map_or_else(|| inside::pieces(text, !named), |piece| vec![piece]);
-        for piece in pieces {
-            if piece.range == (0..text.len()) {
-                return self.whole(scalar, bytes);
-            }
-            let (place, below, field) = match piece.name {
-                Name::Option(name) => (format!("{} --{name}", self.place()), None, name),
-                Name::Password(Some(variable)) => {
-                    (format!("{}.{variable} password", self.place()), Some(variable), PASSWORD)
-                }
-                Name::Password(None) => (format!("{} password", self.place()), None, PASSWORD),
-                Name::Url => (format!("{} url", self.place()), None, "url"),
-                Name::Variable(name) => (format!("{}.{name}", self.place()), None, name),
-            };
-            let last = self.path.last().map(|(_, name)| &**name);
-            let names = self.around(scalar).chain(last).chain(below);
-            let entry = self.entry(names);
-            let encoded = &text.as_bytes()[piece.range.clone()];
-            let Some(value) = piece
-                .filter
-                .map_or_else(|| Some(Secret::copied_from(encoded)), |filter| filter.undo(encoded))
-            else {
-                continue;
-            };
-            let what = What {
-                place,
-                value: value.expose(),
-                filter: piece.filter,
-                braces: self.braces(scalar),
-                range: piece.range,
-                verbatim: match &scalar.text {
-                    Text::Verbatim(range) if !scalar.is_encoded() => Some(range.start),
-                    _ => None,
-                },
-                ..What::whole_of(scalar, bytes)
-            };
-            self.add(what, &entry, EntryKind::Secret, &segment(field), false);
+        if pieces.iter().any(|piece| piece.range == (0..text.len())) {
+            return self.whole(scalar, bytes);
         }
-    }
-
-    /// A value of which only the spelling is known. `has_key` says whether it has a name, `by_name` whether
-    /// that may tell a secret.
-    fn unread(&mut self, scalar: &Scalar, has_key: bool, by_name: bool) {
-        let raw = String::from_utf8_lossy(&self.src[scalar.span.clone()]);
-        if expression::has_plain(raw.as_bytes()) {
-            return;
-        }
-        // Python goes on to read the value of `password =` in the next line, if that is indented.
-        let is_more = std::mem::take(&mut self.is_open) && !has_key;
-        self.is_open = self.format == Format::Ini && by_name && scalar.span.is_empty();
-        let mut place = self.place();
-        let key = self.path.last().map(|(_, key)| &**key).filter(|_| by_name || is_more);
-        let key = key.filter(|key| self.tells(key, &raw));
-        if let Some(name) = unread::assignment(self.format, &raw, has_key) {
-            match self.path.is_empty() {
-                true => place.clear(),
-                false => place.push('.'),
-            }
-            place.push_str(&without_secrets(name));
-            self.opaque.push((scalar.span.clone(), place));
-        } else if unread::is_secret(&raw, key, !has_key)
-            || (scalar.is_in_secret() && signs::is_secret_anywhere(raw.trim_matches(['"', '\''])))
-        {
-            self.opaque.push((scalar.span.clone(), place));
-        }
-    }
-
-    /// The braces that can stand in a scalar. In YAML, a plain one between brackets is followed by what
-    /// no other is.
-    fn braces(&self, scalar: &Scalar) -> Braces {
-        let is_plain = !scalar.is_encoded()
-            && matches!(&scalar.text, Text::Verbatim(range) if *range == scalar.span);
-        let after = self.src[scalar.span.end..].trim_ascii_start().first();
-        let in_brackets = matches!(after, Some(b',' | b']' | b'}'));
-        if self.format == Format::Yaml && is_plain && in_brackets {
-            Braces::Round
-        } else {
-            Braces::Curly
-        }
+        self.parts(scalar, text, pieces);
     }
 
     /// A scalar that is a secret as it is.
@@ -402,7 +327,9 @@ impl<'a> Search<'a> {
     fn tells(&self, key: &str, text: &str) -> bool {
         match self.scope {
             Scope::All => !(key == "secretKey" && self.is_of_external_secret(text)),
-            Scope::Package => !(self.path.len() == 2 && self.path[0].1 == "scripts"),
+            Scope::Package => {
+                !otherwise::are_names_in_package(self.path.iter().map(|(_, name)| &**name))
+            }
             Scope::Translation => !otherwise::is_text(key, text),
         }
     }

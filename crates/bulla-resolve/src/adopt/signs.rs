@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::otherwise::{is_named_otherwise, is_no_secret, is_public};
+use super::shapes::{BEGINS_TOKEN, TOKENS, is_secret_value};
 use crate::indirect::indirect;
 
 /// Whether a value is a secret by its name: some names are those of other things too, which the form of
@@ -61,25 +62,10 @@ fn ends_like_secret(name: &str) -> bool {
 /// values are, and to look at their bytes once is quicker than everything else.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     // Signed tokens begin with `eyJ`.
-    let begins = |&b: &u8| BEGINS_PREFIX[usize::from(b)] || b == b'e';
+    let begins = |&b: &u8| BEGINS_TOKEN[usize::from(b)] || b == b'e';
     !value.first().is_some_and(begins)
         // Most are short, and without a branch for each byte that is quicker than to stop early.
         && value.iter().fold(true, |all, &b| all & PLAIN[usize::from(b)])
-}
-
-/// Whether a value has the shape of a token or a private key.
-pub(crate) fn is_secret_value(value: &str) -> bool {
-    let long_enough = |prefix: &&str| value.len() >= prefix.len() + 8;
-    // Most values begin with another letter than all of them.
-    let may_begin = value.bytes().next().is_some_and(|b| BEGINS_PREFIX[usize::from(b)]);
-    let begins = |prefix: &&str| value.starts_with(*prefix) && long_enough(prefix);
-    if may_begin && TOKEN_PREFIXES.iter().any(begins) {
-        return !value.contains(char::is_whitespace);
-    }
-    is_private_key(value)
-        || is_signed_token(value.as_bytes())
-        || is_entra_secret(value)
-        || is_webhook(value)
 }
 
 /// Whether a text has the shape of a secret, so that it should not stand where a name or something
@@ -87,18 +73,9 @@ pub(crate) fn is_secret_value(value: &str) -> bool {
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
     let is_words = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b"-_.".contains(&b));
-    let begins_name = TOKEN_PREFIXES.iter().any(|p| is_words(p) && text.starts_with(p));
+    let begins_name = TOKENS.iter().any(|token| is_words(token.0) && text.starts_with(token.0));
     let is_name = begins_name && is_words(text);
     (is_secret_value(text) || password_in_url(text).is_some()) && !is_name
-}
-
-/// Whether a value is the URL of a webhook of Slack: whoever knows it can write there.
-pub(super) fn is_webhook(value: &str) -> bool {
-    let Some(path) = value.strip_prefix(WEBHOOKS) else { return false };
-    let key = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let is_key = key.len() >= 8 && key.bytes().all(|b| b.is_ascii_alphanumeric());
-    // Documentation writes XXXX.
-    is_key && path.contains('/') && key.bytes().any(|b| b != key.as_bytes()[0])
 }
 
 /// The passwords in the parameters of a JDBC URL, `jdbc:postgresql://h/d?password=p` or
@@ -138,7 +115,27 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.starts_with('<') && value.ends_with('>'))
         // Maven's and CMake's, with a name between them.
         || (value.len() > 2 && value.starts_with('@') && value.ends_with('@') && is_dotted(value))
+        || says_what_stands_there(value)
         || indirect(value).is_some()
+}
+
+/// Whether a value only says what is to stand there: `xxxxxxxx`, `your-token`, `CHANGE_ME`, `[password]`. Not
+/// `changeme`, which is used.
+fn says_what_stands_there(value: &str) -> bool {
+    let first = value.bytes().next().unwrap_or_default();
+    let is_repeated =
+        value.len() >= 4 && !first.is_ascii_digit() && value.bytes().all(|b| b == first);
+    let is_words =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphabetic() || b" _-".contains(&b));
+    if is_repeated || !is_words(value.trim_matches(['[', ']'])) {
+        return is_repeated;
+    }
+    let is_yours = value.get(..4).is_some_and(|your| your.eq_ignore_ascii_case("your"))
+        && (value[4..].starts_with([' ', '_', '-'])
+            || (value.starts_with("your") && value[4..].starts_with(char::is_uppercase))
+            || is_secret_name(&value[4..]));
+    let is_in_brackets = value.len() > 2 && value.starts_with('[') && value.ends_with(']');
+    is_yours || is_in_brackets || TO_DO.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 fn is_dotted(value: &str) -> bool {
@@ -192,14 +189,14 @@ fn is_example(user: &str, password: &str) -> bool {
     is(&["user", "username"], user) && is(PASSWORD_WORDS, password)
 }
 
+/// What asks for another value.
+const TO_DO: &[&str] = &["change-me", "change_me", "replace-me", "replace_me", "todo"];
+
 /// What a password is called where none is shown.
 const PASSWORD_WORDS: &[&str] = &["pass", "passwd", "password", "pwd"];
 
 /// What URLs for JDBC begin with.
 pub(crate) const JDBC: &str = "jdbc:";
-
-/// How the URLs of Slack's webhooks begin.
-const WEBHOOKS: &str = "https://hooks.slack.com/";
 
 /// The last word of a name for the bytes of something.
 const DATA: &str = "data";
@@ -208,19 +205,25 @@ const DATA: &str = "data";
 const SECRET_WORDS: &[&str] = &[
     "accesskey",
     "apikey",
+    "bindpw",
     "credential",
     "credentials",
     "dbpass",
+    "dnpass",
     "identitytoken",
     "masterauth",
     "pass",
     "passphrase",
     "passwd",
     "password",
+    "presharedkey",
     "privatekey",
+    "psk",
+    "pw",
     "pwd",
     "registrytoken",
     "requirepass",
+    "rootpw",
     "secret",
     "secretkey",
     "sshpass",
@@ -239,10 +242,14 @@ const KEY_WORDS: &[&str] = &[
     "application",
     "auth",
     "client",
+    "deploy",
+    "encrypt",
     "encryption",
     "hmac",
+    "jwt",
     "license",
     "master",
+    "preshared",
     "private",
     "secret",
     "service",
@@ -251,41 +258,6 @@ const KEY_WORDS: &[&str] = &[
     "ssh",
     "storage",
 ];
-
-/// How tokens begin that their issuers have marked.
-pub(crate) const TOKEN_PREFIXES: &[&str] = &[
-    "1//0",
-    "AIza",
-    "GOCSPX-",
-    "SG.",
-    "dop_v1_",
-    "gho_",
-    "ghp_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "hvs.",
-    "npm_",
-    "pypi-",
-    "rk_live_",
-    "sk_live_",
-    "xapp-",
-    "xoxb-",
-    "xoxp-",
-    "ya29.",
-];
-
-/// The letters that [`TOKEN_PREFIXES`] begin with.
-const BEGINS_PREFIX: [bool; 256] = {
-    let mut marked = [false; 256];
-    let mut number = 0;
-    while number < TOKEN_PREFIXES.len() {
-        marked[TOKEN_PREFIXES[number].as_bytes()[0] as usize] = true;
-        number += 1;
-    }
-    marked
-};
 
 /// What plain values are made of. Nothing that is no secret itself and holds one is without another sign:
 /// URLs, options, lists of settings, placeholders, what other tools have encrypted or put there.
@@ -336,31 +308,6 @@ pub(crate) fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn is_private_key(value: &str) -> bool {
-    value.trim_start().starts_with("-----BEGIN ") && value.contains("PRIVATE KEY-----")
-}
-
-/// A JSON Web Token, RFC 7519: three parts, the first a base64url-encoded JSON object.
-pub(crate) fn is_signed_token(value: &[u8]) -> bool {
-    let is_part = |part: &[u8]| {
-        part.len() > 10 && part.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
-    };
-    let mut parts = value.split(|&b| b == b'.');
-    value.starts_with(b"eyJ")
-        && (0..3).all(|_| parts.next().is_some_and(is_part))
-        && parts.next().is_none()
-}
-
-/// What Microsoft Entra gives applications: 40 characters, of which the fourth to sixth are `8Q~` or
-/// the like.
-fn is_entra_secret(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    (34..=44).contains(&bytes.len())
-        && bytes[3].is_ascii_digit()
-        && &bytes[4..6] == b"Q~"
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,6 +332,16 @@ mod tests {
             "SSHPASS",
             "requirepass",
             "masterauth",
+            "bind_pw",
+            "bindpw",
+            "adminPw",
+            "rootpw",
+            "dnpass",
+            "wpa_psk",
+            "PresharedKey",
+            "jwt_key",
+            "DEPLOY_KEY",
+            "encryptKey",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -404,6 +361,8 @@ mod tests {
             "public-key-data",
             "bypass",
             "compass",
+            "hpw",
+            "key_pws",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }
@@ -465,10 +424,10 @@ mod tests {
         ] {
             assert!(!is_secret_value(value) && password_in_url(value).is_none(), "{value}");
         }
-        for text in ["GOCSPX-abcdefg1", "npm_abcdefghijkL", "postgres://u:p@h/d"] {
+        for text in ["GOCSPX-abcdefg1", "postgres://u:p@h/d"] {
             assert!(looks_secret(text), "{text}");
         }
-        for value in ["", "value-12345", "winter2", "7.2.3", "E", "vault", "w".repeat(40).as_str()]
+        for value in ["", "value-12345", "linter2", "7.2.3", "E", "vault", "v".repeat(40).as_str()]
         {
             let is_other = is_secret_value(value) || password_in_url(value).is_some();
             assert!(
@@ -489,13 +448,30 @@ mod tests {
         ] {
             assert!(!is_plain(value.as_bytes()), "{value}");
         }
-        assert!(TOKEN_PREFIXES.iter().all(|prefix| !is_plain(prefix.as_bytes())));
+        assert!(TOKENS.iter().all(|token| !is_plain(token.0.as_bytes())));
         for text in ["npm_registry_token", "pypi-password", "client-secret", "bulla://a@b/c"] {
             assert!(!looks_secret(text), "{text}");
         }
         for value in
             ["", "****", "$X_1", "${X}", "$(x)", "{{ x }}", "((x))", "<password>", "...", "#{x}#"]
         {
+            assert!(is_placeholder(value), "{value}");
+        }
+        // Texts left some of these out, and all other formats none.
+        for value in [
+            "xxxxxxxx",
+            "XXXX",
+            "----",
+            "your-secret-here",
+            "YOUR_TOKEN",
+            "yourTokenHere",
+            "yourpassword",
+            "REPLACE_ME",
+            "change-me",
+            "TODO",
+            "[password]",
+            "[your password]",
+        ] {
             assert!(is_placeholder(value), "{value}");
         }
         // A bracket in a user's name made an example of a login.
@@ -514,7 +490,22 @@ mod tests {
         for value in ["#{Db.Password_1}", "#{x}"] {
             assert!(is_placeholder(value), "{value}");
         }
-        for value in ["hunter2", "$2y$10$x", "$", "#", "a."] {
+        for value in [
+            "hunter2",
+            "$2y$10$x",
+            "$",
+            "#",
+            "a.",
+            "xxx",
+            "0000",
+            "changeme",
+            "yourself",
+            "your_pw1",
+            "[hunter2]",
+            "[]",
+            "[x",
+            "youré",
+        ] {
             assert!(!is_placeholder(value), "{value}");
         }
     }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use client::{Client, reference};
 
-use crate::adopt::signs::{is_secret_name, is_secret_value};
+use crate::adopt::shapes::is_secret_value;
+use crate::adopt::signs::is_secret_name;
 use crate::format::Format;
 use crate::genesys::{CLIENT_SECRET, REFRESH_TOKEN, Section, Sections, Setting};
 use crate::problem::{Pending, Rule, escaped};

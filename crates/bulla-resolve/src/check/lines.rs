@@ -146,8 +146,9 @@ const PROSE_AND_PROGRAMS: &[&str] = &[
 
 /// A line that gives a name a value.
 fn line(line: &str) -> Option<Named<'_>> {
-    // `export A=x`, `set $a x` of nginx, `set a x`, `- a: x`, `//registry/:_authToken=x`
-    let at = ["export ", "set $", "set ", "- "].iter().find(|word| line.starts_with(*word));
+    // `export A=x`, `ENV A=x`, `set $a x` of nginx, `set a x`, `- a: x`, `//registry/:_authToken=x`
+    let words = ["export ", "set $", "set ", "- ", "ARG ", "ENV "];
+    let at = words.iter().find(|word| line.starts_with(**word));
     let mut at = at.map_or(0, |word| word.len());
     if line.starts_with("//") {
         at = line.find("/:")? + 2;
@@ -174,6 +175,9 @@ fn line(line: &str) -> Option<Named<'_>> {
     let value_at = end + after.len() - after.trim_start().len() + gap;
     let value_at = value_at + line[value_at..].len() - line[value_at..].trim_start().len();
     let close = value_at == end + gap;
+    if line.starts_with("ENV ") && !is_secret_name(name) {
+        return connection(line, at);
+    }
     if !is_secret_name(name) {
         return if sign == Sign::Equals { connection(line, value_at) } else { None };
     }
@@ -265,14 +269,10 @@ fn is_end(rest: &str) -> bool {
 
 /// Whether a value may be a secret, and does not stand for one.
 fn is_one(value: &str) -> bool {
-    let first = value.chars().next();
-    let is_mask = value.chars().all(|c| Some(c) == first);
     let is_number = value.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
     value.len() >= 4
         && is_literal(value)
-        && !is_mask
         && !is_number
-        && !value.to_ascii_lowercase().starts_with("your")
         // Those with passwords in them are found by their shape.
         && !value.contains("://")
         && !value.contains(SCHEME)
@@ -368,6 +368,12 @@ mod tests {
             ("password := \"geheim\"", "password geheim"),
             ("a_token = abcdef12;", "a_token abcdef12"),
             ("connect = host=h user=u password=geheim", "password geheim"),
+            ("bind_pw hunter22", "bind_pw hunter22"),
+            ("dnpass = hunter22", "dnpass hunter22"),
+            ("ENV DB_PASSWORD=geheim", "DB_PASSWORD geheim"),
+            ("ENV DB_PASSWORD hunter22", "DB_PASSWORD hunter22"),
+            ("ENV A=1 DB_PASSWORD=geheim", "DB_PASSWORD geheim"),
+            ("ARG NPM_TOKEN=geheim", "NPM_TOKEN geheim"),
         ] {
             assert_eq!(found("x.conf", text), [expected], "{text}");
         }
@@ -391,6 +397,9 @@ mod tests {
             "password: \"Enter your password\"",
             "password = \"your_password\"",
             "password = xxxxxxxx",
+            "password: \"[password]\"",
+            "ARG NPM_TOKEN",
+            "ENV PATH=/usr/bin TOKEN_FILE=/run/x",
             "token = 4096",
             "use_password = yes",
             "password = /run/secrets/db",

@@ -6,24 +6,55 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use crate::adopt::signs::{
-    JDBC, TOKEN_PREFIXES, is_placeholder, is_signed_token, looks_secret, passwords_in_jdbc,
-    url_length,
-};
-use crate::expression::{may_escape_letters, searcher};
+use crate::adopt::shapes::{TOKENS, is_signed_token};
+use crate::adopt::signs::{JDBC, is_placeholder, looks_secret, passwords_in_jdbc, url_length};
+use crate::expression::{may_escape_letters, searcher, unescaped};
 use crate::reference::SCHEME;
 
-/// Strings with the shape of a token, a private key or a URL with a password. A reference is no such URL;
-/// but a token in the place of a name is one.
+/// Strings with the shape of a token, a private key or a URL with a password, in the order of their
+/// beginnings: a URL may have a token in its path. A reference is no such URL; but a token in the place of a
+/// name is one.
 ///
 /// However many of them begin in a text, each byte is looked at a few times only.
 pub(crate) fn find(src: &[u8]) -> Vec<Range<usize>> {
     find_behind(src, |before| before.is_ascii_alphanumeric() || b"_-".contains(&before))
 }
 
+/// What is told of already: where it stands, and where what it belongs to begins. What looks like a secret
+/// and begins before that is something else.
+pub(crate) type Known = (Range<usize>, usize);
+
+/// Those of `tokens`, which are in order, that are not `known`, and of those inside of one another the outer
+/// one.
+pub(crate) fn beside(mut tokens: Vec<Range<usize>>, mut known: Vec<Known>) -> Vec<Range<usize>> {
+    known.sort_by_key(|(span, _)| span.start);
+    // One may lie in another.
+    let ends: Vec<_> = known
+        .iter()
+        .scan(0, |last: &mut usize, (span, _)| {
+            *last = span.end.max(*last);
+            Some(*last)
+        })
+        .collect();
+    let mut told = 0;
+    tokens.retain(|token| {
+        let next = ends.partition_point(|&end| end <= token.start);
+        let known = known.get(next);
+        let is_known =
+            known.is_some_and(|(span, from)| span.start < token.end && *from <= token.start);
+        let is_told = !is_known && told <= token.start;
+        if is_told {
+            told = token.end;
+        }
+        is_told
+    });
+    tokens
+}
+
 /// The same in a name or in a message with names in it, also in `[pop-client-TOKEN]`.
 pub(crate) fn in_name(name: &str) -> Vec<Range<usize>> {
-    find_behind(name.as_bytes(), |before| before.is_ascii_alphanumeric())
+    let found = find_behind(name.as_bytes(), |before| before.is_ascii_alphanumeric());
+    beside(found, Vec::new())
 }
 
 /// Finds them but where a letter stands in front that makes a word of it.
@@ -35,6 +66,8 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
     let mut key_end = 0;
     // Where the text of the URL ends whose path or parameters were looked at last.
     let mut url_end = 0;
+    // Where the URL ends in which no other one is sought.
+    let mut skipped = 0;
     for hit in STARTS.find_iter(src) {
         let at = hit.start();
         if at < done {
@@ -45,7 +78,7 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
             looks_secret(text) && !is_placeholder(text)
         };
         let number = hit.pattern().as_usize();
-        match number.checked_sub(TOKEN_PREFIXES.len()) {
+        match number.checked_sub(TOKENS.len()) {
             Some(PRIVATE_KEY) => {
                 // The whole key is one secret, whatever else its letters look like.
                 let near = &src[at..src.len().min(at + LONGEST_HEADER)];
@@ -64,6 +97,8 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
                 };
                 found.push(at..done);
             }
+            // What stands in a URL that is one secret is a part of that.
+            Some(URL) if at < skipped => {}
             Some(URL) => {
                 let scheme = |b: u8| b.is_ascii_alphanumeric() || b"+.-".contains(&b);
                 let start = at - length(src[..at].iter().rev(), scheme);
@@ -75,8 +110,9 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
                 let host_end = host + url_length(&src[host..], ends);
                 if is_secret(start, host_end) && !in_reference(src, start) {
                     let rest = &src[host_end..];
-                    done = host_end + url_length(rest, |at| !goes_on(rest[at]));
-                    found.push(start..done);
+                    done = host_end;
+                    skipped = host_end + url_length(rest, |at| !goes_on(rest[at]));
+                    found.push(start..skipped);
                 } else if at >= url_end {
                     // A key in the path, or passwords in the parameters.
                     let rest = &src[host_end..];
@@ -88,8 +124,8 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
                     let url = std::str::from_utf8(&src[start..url_end]).unwrap_or_default();
                     let is_one = looks_secret(url) || passwords_in_jdbc(url).next().is_some();
                     if is_one && !in_reference(src, start) {
-                        done = url_end;
-                        found.push(start..done);
+                        skipped = url_end;
+                        found.push(start..url_end);
                     }
                 }
             }
@@ -128,7 +164,7 @@ fn find_behind(src: &[u8], is_word: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
 
 /// Whether a name of a secret may stand in a file: what has none of these need not be parsed for it.
 pub(super) fn may_name_secrets(src: &[u8]) -> bool {
-    has_name(src) || may_escape_letters(src)
+    has_name(src) || (may_escape_letters(src) && has_name(&unescaped(src)))
 }
 
 /// Whether one of [`NAMES`] stands in `src`, in whatever case.
@@ -154,7 +190,7 @@ fn has_name(src: &[u8]) -> bool {
 /// What the strings begin with, or what stands at a fixed place in them.
 static STARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let others = ["eyJ", "-----BEGIN ", "://", "Q~"];
-    searcher(TOKEN_PREFIXES.iter().copied().chain(others).map(str::as_bytes))
+    searcher(TOKENS.iter().map(|token| token.0).chain(others).map(str::as_bytes))
 });
 
 /// The others by their numbers; the first is `eyJ`.
@@ -171,7 +207,7 @@ const LONGEST_ENTRA: usize = 64;
 
 /// What every name that is taken for that of a secret has in it.
 static NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let names = ["auth", "credential", "key", "pass", "pwd", "secret", "token"];
+    let names = ["auth", "credential", "key", "pass", "psk", "pw", "secret", "token"];
     searcher(names.into_iter().map(str::as_bytes))
 });
 
@@ -269,7 +305,9 @@ mod tests {
         for text in [r#""passwor\x64": a"#, r#"kind: "Secre\U00000074""#, "\"pass\\\n  word\": a"] {
             assert!(may_name_secrets(text.as_bytes()), "{text}");
         }
-        assert!(!may_name_secrets(br"a: C:\temp\new"));
+        for text in [r"a: C:\temp\new", r#"{"b": "\u001b", "c": "\u0061"}"#] {
+            assert!(!may_name_secrets(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]
@@ -338,6 +376,24 @@ mod tests {
         }
     }
 
+    /// The password of a URL hid a token in its parameters.
+    #[test]
+    fn tokens_in_urls_with_passwords_are_found() {
+        for text in
+            ["https://u:p@h/?t=ghp_abcdefgh12", "jdbc:postgresql://h/d?password=p&t=ghp_abcdefgh12"]
+        {
+            let found: Vec<_> = find(text.as_bytes()).into_iter().map(|span| &text[span]).collect();
+            assert_eq!(found, [text, "ghp_abcdefgh12"]);
+            let password = text.find("p@").or(text.find("p&")).unwrap();
+            let known = vec![(password..password + 1, 0)];
+            for (known, start) in [(known, text.len() - 14), (Vec::new(), 0)] {
+                let told = beside(find(text.as_bytes()), known);
+                let starts: Vec<_> = told.iter().map(|span| span.start).collect();
+                assert_eq!(starts, [start], "{text}");
+            }
+        }
+    }
+
     #[test]
     fn what_only_begins_like_one_is_none() {
         for text in [
@@ -360,7 +416,16 @@ mod tests {
 
     #[test]
     fn every_name_of_a_secret_is_seen() {
-        for name in ["API_KEY", "dbPassword", "pwd", "PassPhrase", "authToken", "CREDENTIALS"] {
+        for name in [
+            "API_KEY",
+            "dbPassword",
+            "pwd",
+            "adminPw",
+            "wpa_psk",
+            "PassPhrase",
+            "authToken",
+            "CREDENTIALS",
+        ] {
             assert!(may_name_secrets(name.as_bytes()), "{name}");
         }
         assert!(!may_name_secrets(b"host: example.com\n"));

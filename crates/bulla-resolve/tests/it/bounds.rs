@@ -212,7 +212,7 @@ fn what_is_checked_and_adopted_takes_no_longer_for_each() {
     let long = "x".repeat(1_000_000);
     let object = |line: &dyn Fn(usize) -> String| format!("{{{}\"end\": 1}}", each(line));
     for (name, file, found) in [
-        ("a.yaml", format!("a: &a {long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 1),
+        ("a.yaml", format!("a: &a y{long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 1),
         ("a.yaml", format!("a: &a /run/{long}\n{}", each(&|n| format!("p{n}_password: *a\n"))), 0),
         ("a.yaml", format!("a: &a 1\n{}: [{}]\n", &long[..900], each(&|_| "*a,".to_owned())), 0),
         ("a.yaml", format!("a: YnVs\n{}b: 2\n", "\n".repeat(1_000_000)), 0),
@@ -226,6 +226,11 @@ fn what_is_checked_and_adopted_takes_no_longer_for_each() {
         ("a.json", object(&|n| format!("\"k{n}\": \"see ghp_abcdefgh{n} now\",")), TOLD),
         ("a.json", object(&|n| format!("\"ghp_abcdefgh{n}\": {{\"password\": \"x1\"}},")), TOLD),
         ("a.json", format!("{{\"a\": \"jdbc:x://h{}\"}}", ";password=p".repeat(count)), 1),
+        (
+            "a.yaml",
+            format!("a: |\n  password=x1\n{}", each(&|n| format!("  ghp_abcdefgh{n}\n"))),
+            TOLD,
+        ),
     ] {
         let check = Check::of(name, file.clone().into_bytes(), None);
         assert_eq!(check.findings.len(), found, "{:?}", check.findings.first());

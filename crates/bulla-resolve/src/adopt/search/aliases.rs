@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Search, is_secret_there};
+use super::{Search, Stay, is_secret_there};
 use crate::adopt::signs;
 use crate::expression;
 use crate::format::{Aliased, InSecret, aliased, data_of, in_secrets};
-use crate::problem::without_secrets;
 
 impl Search<'_> {
     /// Secrets by the name of an alias, and in the data of a Secret by one.
     pub(super) fn aliases(&mut self) {
-        let mut known: BTreeSet<_> = self.opaque.iter().map(|(span, _)| span.start).collect();
+        let mut known: BTreeSet<_> = self.stays.iter().map(|stay| stay.span.start).collect();
         known.extend(self.spots.keys());
         for Aliased { name, span, text } in aliased(self.src) {
             let is_known = known.contains(&span.start);
@@ -21,8 +20,11 @@ impl Search<'_> {
             }
             if !expression::has_plain(text.as_bytes()) {
                 known.insert(span.start);
-                self.by_alias.insert(span.start, "an alias gives it this name elsewhere");
-                self.opaque.push((span, without_secrets(&name).into_owned()));
+                self.stays.push(Stay::aliased(
+                    span,
+                    &name,
+                    "an alias gives it this name elsewhere",
+                ));
             }
         }
         for InSecret { name, span, text, encoded } in in_secrets(self.src) {
@@ -35,9 +37,8 @@ impl Search<'_> {
             let is_secret =
                 str::from_utf8(data).map_or(true, |data| is_secret_there(encoded, data));
             if is_secret && !is_word && !expression::has_plain(data) && known.insert(span.start) {
-                let what = "an alias makes it a value of a Kubernetes Secret";
-                self.by_alias.insert(span.start, what);
-                self.opaque.push((span, without_secrets(&name).into_owned()));
+                let because = "an alias makes it a value of a Kubernetes Secret";
+                self.stays.push(Stay::aliased(span, &name, because));
             }
         }
     }

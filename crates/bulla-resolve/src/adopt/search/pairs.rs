@@ -74,8 +74,8 @@ impl Search<'_> {
     /// Looks at a value once more, by the name that stands behind it.
     fn name_late(&mut self, scalar: &Scalar, name: String) {
         let start = scalar.span.start;
-        let mut left = self.opaque.iter().rev().take_while(|(span, _)| span.start >= start);
-        if self.spots.contains_key(&start) || left.any(|(span, _)| span.start == start) {
+        let mut left = self.stays.iter().rev().take_while(|stay| stay.span.start >= start);
+        if self.spots.contains_key(&start) || left.any(|stay| stay.span.start == start) {
             return;
         }
         let data = scalar.data(self.src);
