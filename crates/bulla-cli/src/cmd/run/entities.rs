@@ -20,6 +20,14 @@ pub(super) fn add(piece: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             forms.push(form);
         }
     }
+    for others in TEMPLATES {
+        forms.push(each(piece, 6, |byte, out| {
+            match others.iter().find(|(other, _)| *other == byte) {
+                Some((_, written)) => out.extend_from_slice(written.as_bytes()),
+                None => out.push(byte),
+            }
+        }));
+    }
     // Python's `xmlcharrefreplace`.
     forms.extend(beyond_ascii(piece).map(|text| referred(text, decimal)));
 }
@@ -38,6 +46,52 @@ const QUOTES: [(&str, &str); 7] = [
     ("&quot;", "&#039;"),
     ("&#34;", "&#39;"),
     ("&quot;", "&#x27;"),
+];
+
+/// What the templates of Handlebars, Mustache, Go and Django (`escapejs`) replace.
+const TEMPLATES: [&[(u8, &str)]; 4] = [
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#x27;"),
+        (b'`', "&#x60;"),
+        (b'=', "&#x3D;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#39;"),
+        (b'/', "&#x2F;"),
+        (b'`', "&#x60;"),
+        (b'=', "&#x3D;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&#34;"),
+        (b'\'', "&#39;"),
+        (b'+', "&#43;"),
+    ],
+    &[
+        (b'\\', "\\u005C"),
+        (b'\'', "\\u0027"),
+        (b'"', "\\u0022"),
+        (b'>', "\\u003E"),
+        (b'<', "\\u003C"),
+        (b'&', "\\u0026"),
+        (b'=', "\\u003D"),
+        (b'-', "\\u002D"),
+        (b';', "\\u003B"),
+        (b'`', "\\u0060"),
+        (b'\n', "\\u000A"),
+        (b'\r', "\\u000D"),
+        (b'\t', "\\u0009"),
+    ],
 ];
 
 /// How tabs and line ends are.

@@ -49,8 +49,24 @@ pub(crate) fn pieces(value: &[u8]) -> Vec<&[u8]> {
             pieces.extend((is_maskable(part) && part != value).then_some(part));
             rest = after;
         }
+        pieces.extend(escaped_lines(line));
     }
     pieces
+}
+
+/// The lines of a text that stands in one line, with its line ends escaped, as keys in JSON and variables do.
+fn escaped_lines(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    /// Shorter ones may be any words, as in a path of Windows. Those of keys have 64 letters.
+    const SHORTEST: usize = 16;
+    let mut at = 0;
+    let ends = memchr::memmem::find_iter(line, b"\\n").map(|end| (end, end + 2));
+    let mut parts: Vec<_> = ends.map(|(end, next)| std::mem::replace(&mut at, next)..end).collect();
+    if !parts.is_empty() {
+        parts.push(at..line.len());
+    }
+    let parts = parts.into_iter().map(move |part| &line[part]);
+    let parts = parts.map(|part| part.strip_suffix(b"\\r").unwrap_or(part));
+    parts.filter(|part| (SHORTEST..=PIECE).contains(&part.len()) && !part.starts_with(b"-----"))
 }
 
 /// How much of `text` can be taken, at most `most` bytes, without a character being cut in two: half of one
@@ -98,6 +114,7 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     for (keep, space) in PERCENT {
         forms.extend([true, false].map(|capital| percent(piece, keep, space, capital)));
     }
+    forms.extend(std::str::from_utf8(piece).map(escape));
     // URLs in URLs.
     for keep in ["-._~", "-._~!'()*"] {
         for capital in [true, false] {
@@ -183,6 +200,17 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     if wrapped {
         folds::add(piece, forms);
     }
+}
+
+/// As JavaScript's old `escape` has it.
+fn escape(text: &str) -> Zeroizing<Vec<u8>> {
+    each_char(text, |c, out| match u32::from(c) {
+        _ if c.is_ascii_alphanumeric() || "@*_+-./".contains(c) => push(c, out),
+        latin @ ..0x100 => escapes::number(out, format_args!("%{latin:02X}")),
+        _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+            escapes::number(out, format_args!("%u{unit:04X}"));
+        }),
+    })
 }
 
 fn percent(piece: &[u8], keep: &str, space: &str, capital: bool) -> Zeroizing<Vec<u8>> {
@@ -389,6 +417,12 @@ mod tests {
             "p\\\"a\\\\'ss <w>/\\u00e4+&$x\\\\\\\\",
             "p&quot;a\\&#x27;ss &lt;w&gt;/\u{e4}+&amp;$x\\\\",
             "p\\&quot;a&#39;ss &lt;w&gt;/\u{e4}+&amp;$x\\\\",
+            // Handlebars, Mustache, Go's templates and Django's `escapejs`; JavaScript's `escape`.
+            "p&quot;a&#x27;ss &lt;w&gt;/\u{e4}+&amp;$x\\",
+            "p&quot;a&#39;ss &lt;w&gt;&#x2F;\u{e4}+&amp;$x\\",
+            "p&#34;a&#39;ss &lt;w&gt;/\u{e4}&#43;&amp;$x\\",
+            "p\\u0022a\\u0027ss \\u003Cw\\u003E/\u{e4}+\\u0026$x\\u005C",
+            "p%22a%27ss%20%3Cw%3E/%E4+%26%24x%5C",
             // A URL in a URL; Compose's and make's `$$`; Go's `%#v` and `xxd -i`.
             "p%2522a%2527ss%2520%253Cw%253E%252F%25C3%25A4%252B%2526%2524x%255C",
             "p\"a'ss <w>/\u{e4}+&$$x\\",
@@ -397,6 +431,20 @@ mod tests {
             let out = masked(value.as_bytes(), format!("<{text}>").as_bytes());
             assert_eq!(String::from_utf8_lossy(&out), "<********>", "{text}");
         }
+    }
+
+    /// A key that is kept in one line came out of `JSON.parse` in clear.
+    #[test]
+    fn lines_whose_ends_are_escaped_are_masked_by_themselves() {
+        let lines = ["MIIEvQIBADANBgkqhkiG9w0BAQ", "KgwggSkAgEAAoIBAQC7VJTUt9Us"];
+        let value =
+            format!("{{\"key\": \"-----BEGIN X-----\\n{}\\r\\n{}\\n\"}}", lines[0], lines[1]);
+        let text = format!("-----BEGIN X-----\n{}\n{}\n", lines[0], lines[1]);
+        let out = masked(value.as_bytes(), text.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&out), "-----BEGIN X-----\n********\n********\n");
+        // The words of a path are no lines.
+        let out = masked(b"C:\\new\\names", b"all names are new");
+        assert_eq!(String::from_utf8_lossy(&out), "all names are new");
     }
 
     #[test]
