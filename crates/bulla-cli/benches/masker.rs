@@ -20,6 +20,8 @@ mod json;
 mod masker;
 #[path = "../src/cmd/run/numbers.rs"]
 mod numbers;
+#[path = "../src/cmd/run/pieces.rs"]
+mod pieces;
 #[allow(dead_code, unused_imports, reason = "a benchmark has no tests")]
 #[path = "../src/cmd/run/shells.rs"]
 mod shells;

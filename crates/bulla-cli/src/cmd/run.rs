@@ -10,6 +10,7 @@ mod leader;
 mod masker;
 mod memory_file;
 mod numbers;
+mod pieces;
 mod pipeline;
 mod pump;
 mod screen;
@@ -297,11 +298,11 @@ fn patterns(context: &Context, values: &[Value], renderings: &[Rendering]) -> Pa
     let mut forms = Vec::new();
     let mut look_for = |secret: &[u8]| forms::add_all(secret, &mut forms);
     for Value { name, secret, .. } in values.iter().filter(|value| !value.public) {
-        if !forms::is_maskable(secret.expose()) {
+        if !pieces::is_maskable(secret.expose()) {
             context.printer.warn(format_args!(
                 "the value of {name} is too short or too common to be masked: that takes {LEAST} bytes and more than a word such as `true`"
             ));
-        } else if !forms::is_whole(secret.expose()) {
+        } else if !pieces::is_whole(secret.expose()) {
             context
                 .printer
                 .warn(format_args!("of the value of {name}, only the beginning is masked"));

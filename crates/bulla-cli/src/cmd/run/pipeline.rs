@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::forms::{is_maskable, pieces};
+use super::pieces::{is_maskable, pieces};
 use super::pump::write_all;
 use crate::context::Context;
 
