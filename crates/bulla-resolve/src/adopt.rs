@@ -362,7 +362,7 @@ impl Adoption {
     fn is_no_base64(&self, find: &Find) -> bool {
         let spot = &self.spots[&find.span.start];
         let written = &self.src[find.span.clone()];
-        spot.encoded && memchr::memmem::find(written, &spot.text).is_some()
+        find.in_secret && spot.encoded && memchr::memmem::find(written, &spot.text).is_some()
     }
 
     /// Where messages say that a find is.

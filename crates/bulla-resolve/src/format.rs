@@ -148,8 +148,13 @@ impl Format {
             "xml" => Some(Self::Xml),
             // `my.cnf`, `.my.cnf`
             "cnf" if matches!(stem, "my" | ".my") => Some(Self::IniMysql),
-            // `app.config`, `x.csproj`
-            _ if xml::claims(src) => Some(Self::Xml),
+            // .NET's and Apple's; pages are XML in part, too, and have no settings.
+            "config" | "csproj" | "fsproj" | "nuspec" | "plist" | "props" | "pubxml"
+            | "targets" | "vbproj"
+                if xml::claims(src) =>
+            {
+                Some(Self::Xml)
+            }
             _ => None,
         }
     }

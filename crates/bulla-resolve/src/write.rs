@@ -242,7 +242,9 @@ pub enum Reason {
     #[error("everyone can write to its folder")]
     FolderOpen,
     /// Its folder holds a journal that this user's transactions did not write there.
-    #[error("its folder holds a .bulla-journal of another user or another folder")]
+    #[error(
+        "its folder holds a .bulla-journal that others could write, or of another user or folder"
+    )]
     ForeignJournal,
     /// Another user could let it lead anywhere.
     #[error("a symbolic link of another user leads to its folder")]

@@ -238,8 +238,12 @@ fn done(context: &Context, all: Findings) -> Done {
         (1, 1) => " as text".to_owned(),
         (texts, _) => format!(", {texts} of them as text"),
     };
+    let notes = match all.findings.len() - wrong {
+        0 => String::new(),
+        notes => format!(", {}", counted(notes as u64, "note", "notes")),
+    };
     context.printer.note(format_args!(
-        "{} checked{texts}, {}",
+        "{} checked{texts}, {}{notes}",
         counted(all.files.len() as u64, "file", "files"),
         counted(wrong as u64, "finding", "findings")
     ));

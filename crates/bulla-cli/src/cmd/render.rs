@@ -281,9 +281,7 @@ fn render_from(
 
 fn as_failures(problems: Vec<Problem>) -> Vec<Failure> {
     let told = problems.into_iter().map(|problem| match problem.rule {
-        Rule::UnknownFormat => {
-            Failure::from(problem).hint("--exclude leaves it out, if it is no template")
-        }
+        Rule::UnknownFormat => Failure::from(problem).hint("in a folder, --exclude leaves it out"),
         _ => Failure::from(problem),
     });
     told.collect()

@@ -328,7 +328,13 @@ fn not_started(error: impl Into<io::Error>) -> Failure {
 /// The system did not start a program that is there.
 fn started_as(name: &OsStr, error: &io::Error) -> Failure {
     let fact = format!("cannot run {}: {}", escaped(&name.to_string_lossy()), io_fact(error));
-    Failure::new(Exit::NotExecutable, "not-executable", fact)
+    let failure = Failure::new(Exit::NotExecutable, "not-executable", fact);
+    match error.kind() {
+        io::ErrorKind::ArgumentListTooLong => {
+            failure.hint("a variable has 128 KiB at most; --file hands over any length")
+        }
+        _ => failure,
+    }
 }
 
 /// `NAME=TEMPLATE`

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::Find;
 use super::search::Search;
 use super::shapes::{is_secret_value, is_webhook};
 use super::signs::{
@@ -76,9 +77,13 @@ pub(super) fn pieces(text: &str, is_item: bool) -> Vec<Piece<'_>> {
             filter: None,
         }));
     }
-    // What a line shows is moved as it is there.
-    let known: Vec<_> = pieces.iter().map(|piece| (piece.range.clone(), 0)).collect();
-    pieces.extend(json(text, known));
+    if let Some(search) = json(text) {
+        // A value with a quote in it would end the string that the option stands in.
+        pieces.retain(|piece| !matches!(piece.name, Name::Option(_)));
+        // What a line shows is moved as it is there.
+        let known: Vec<_> = pieces.iter().map(|piece| (piece.range.clone(), 0)).collect();
+        pieces.extend(values(search, known));
+    }
     pieces.sort_by_key(|piece| piece.range.start);
     let mut done = 0;
     pieces.retain(|piece| {
@@ -274,19 +279,27 @@ fn jdbc(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The secrets in a text that is JSON, as they are written there, beside those that are `known`.
-fn json(text: &str, known: Vec<Known>) -> Vec<Piece<'_>> {
+/// The secrets in a text, if it is JSON.
+fn json(text: &str) -> Option<Search<'_>> {
     let inner = text.trim();
     let is_in = |open, close| inner.starts_with(open) && inner.ends_with(close);
     if !(is_in('{', '}') || is_in('[', ']')) || !inner.contains('"') {
-        return Vec::new();
+        return None;
     }
     let mut search = Search::new("", text.as_bytes(), Format::Json);
-    if search.run().is_err() {
-        return Vec::new();
-    }
-    let mut places: BTreeMap<_, _> =
-        search.finds.into_iter().map(|find| (find.span.start, (find.span, find.place))).collect();
+    search.run().is_ok().then_some(search)
+}
+
+/// The values of JSON that are secrets, as they are written there, beside those that are `known`; one that
+/// only holds a secret as a whole, as what is in it has an encoding of its own.
+fn values<'t>(search: Search<'_>, known: Vec<Known>) -> Vec<Piece<'t>> {
+    let spots = search.spots;
+    let name = |find: &Find| {
+        let is_whole = find.range == (0..spots[&find.span.start].text.len());
+        if is_whole { find.place.clone() } else { "json".to_owned() }
+    };
+    let finds = search.finds.iter().map(|find| (find.span.start, (find.span.clone(), name(find))));
+    let mut places: BTreeMap<_, _> = finds.collect();
     let spans = places.values().map(|(span, _)| span.clone()).collect();
     let pieces = tokens::beside(spans, known).into_iter().filter_map(|range| {
         let (_, place) = places.remove(&range.start)?;

@@ -102,7 +102,7 @@ pub(crate) const TOKENS: &[Token] = &[
     Token("glpat-", 8, Rest::Any),
     Token("glrt-", 20, Rest::Word),
     Token("glsa_", 32, Rest::Alphanumeric),
-    Token("hf_", 30, Rest::Alphanumeric),
+    Token("hf_", 34, Rest::Alphanumeric),
     Token("hvs.", 8, Rest::Any),
     Token("npm_", 36, Rest::Alphanumeric),
     Token("pypi-", 40, Rest::Word),

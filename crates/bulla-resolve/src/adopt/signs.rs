@@ -37,6 +37,10 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         }
     }
     let Some((last, before)) = words.split_last() else { return false };
+    // Alone, it is a country.
+    if last == "pw" && before.is_empty() {
+        return false;
+    }
     // `PGPASSWORD` and `rootpassword` are written as one word.
     if SECRET_WORDS.contains(&last.as_str()) || last.ends_with(PASSWORD) {
         return true;
@@ -361,6 +365,7 @@ mod tests {
             "public-key-data",
             "bypass",
             "compass",
+            "PW",
             "hpw",
             "key_pws",
         ] {

@@ -264,7 +264,8 @@ fn value(text: &str, sign: Sign, close: bool) -> Option<Range<usize>> {
 /// Whether nothing stands behind a value but what ends a setting.
 fn is_end(rest: &str) -> bool {
     let rest = rest.trim_start_matches([';', ',', ' ', '\t']).trim_end();
-    rest.is_empty() || rest.starts_with('#') || rest.starts_with("//")
+    // The next line goes on, as that of a Dockerfile's `ENV`.
+    rest.is_empty() || rest == "\\" || rest.starts_with('#') || rest.starts_with("//")
 }
 
 /// Whether a value may be a secret, and does not stand for one.
@@ -361,6 +362,7 @@ mod tests {
             ("set smtp_pass=\"hunter22\"", "smtp_pass hunter22"),
             ("set $api_key \"geheim\";", "api_key geheim"),
             ("requirepass hunter22", "requirepass hunter22"),
+            ("ENV DB_PASSWORD=hunter22 \\", "DB_PASSWORD hunter22"),
             ("export API_KEY='a-b-c'", "API_KEY a-b-c"),
             ("'db_password' => 'geheim',", "db_password geheim"),
             ("\"password\": \"geheim\",", "password geheim"),

@@ -71,7 +71,7 @@ pub(super) fn recover_folder(
             finished = names.are_switched(folder).map_err(|error| {
                 WriteError::io(&folder.path.join(&names.link), "look at", error)
             })?;
-            // Without an end, every later one would fail at it, too.
+            // It was tried before. Without an end to it, every later render would fail at it, too.
             if let Err(WriteError::Io { path, .. }) = names.tidy(folder) {
                 left = Some(path);
             }

@@ -108,8 +108,8 @@ impl Switch {
     }
 
     /// Lets the link lead to the new folder, durably, and removes the old one if it was made for this
-    /// link in this way; if that is not possible, why not. What can be removed of it then is, and the
-    /// link leads to the new folder all the same.
+    /// link in this way; if that is not possible, why not. What can be removed of it then is, the link
+    /// leads to the new folder all the same, and [`super::recover()`] tries once more.
     ///
     /// # Errors
     /// The first failure of the system, after which everything is as it was.
@@ -126,7 +126,9 @@ impl Switch {
             return Err(errors);
         }
         let left = self.names.tidy(&self.parent).err();
-        // Nothing that comes later would do better.
+        if left.is_some() {
+            self.journals.keep();
+        }
         self.state = State::Done;
         Ok(left)
     }

@@ -56,7 +56,7 @@ pub(crate) fn switch(
     let left = switch.commit().map_err(|errors| failures(context, errors))?;
     if let Some(error) = left {
         context.printer.warn(format_args!(
-            "{error}: it is what {} led to before; remove it by hand",
+            "{error}: it is what {} led to before; the next render there tries again",
             link.display()
         ));
     }
@@ -157,6 +157,8 @@ impl From<WriteError> for Failure {
             WriteError::Refused { reason: Reason::Changed, .. } => {
                 of(Exit::Conflict, "changed").hint("nothing was written; try again")
             }
+            WriteError::Refused { reason: Reason::ForeignJournal, .. } => of(Exit::Failed, "write")
+                .hint("files there may be of two renderings; see whose it is, remove it, and render again"),
             _ => of(Exit::Failed, "write"),
         }
     }

@@ -48,8 +48,9 @@ const QUOTES: [(&str, &str); 7] = [
     ("&quot;", "&#x27;"),
 ];
 
-/// What the templates of Handlebars, Mustache, Go and Django (`escapejs`) replace.
-const TEMPLATES: [&[(u8, &str)]; 4] = [
+/// What the templates of Handlebars, Mustache, Go, Django (`escapejs`), Jinja (`tojson`) and again Go, in
+/// scripts, replace.
+const TEMPLATES: [&[(u8, &str)]; 6] = [
     &[
         (b'&', "&amp;"),
         (b'<', "&lt;"),
@@ -91,6 +92,31 @@ const TEMPLATES: [&[(u8, &str)]; 4] = [
         (b'\n', "\\u000A"),
         (b'\r', "\\u000D"),
         (b'\t', "\\u0009"),
+    ],
+    &[
+        (b'\\', "\\\\"),
+        (b'"', "\\\""),
+        (b'\'', "\\u0027"),
+        (b'<', "\\u003c"),
+        (b'>', "\\u003e"),
+        (b'&', "\\u0026"),
+        (b'\n', "\\n"),
+        (b'\r', "\\r"),
+        (b'\t', "\\t"),
+    ],
+    &[
+        (b'\\', "\\\\"),
+        (b'"', "\\u0022"),
+        (b'\'', "\\u0027"),
+        (b'`', "\\u0060"),
+        (b'<', "\\u003c"),
+        (b'>', "\\u003e"),
+        (b'&', "\\u0026"),
+        (b'+', "\\u002b"),
+        (b'/', "\\/"),
+        (b'\n', "\\n"),
+        (b'\r', "\\r"),
+        (b'\t', "\\t"),
     ],
 ];
 

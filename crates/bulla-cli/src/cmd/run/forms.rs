@@ -347,6 +347,8 @@ mod tests {
             "p&#34;a&#39;ss &lt;w&gt;/\u{e4}&#43;&amp;$x\\",
             "p\\u0022a\\u0027ss \\u003Cw\\u003E/\u{e4}+\\u0026$x\\u005C",
             "p%22a%27ss%20%3Cw%3E/%E4+%26%24x%5C",
+            "p\\\"a\\u0027ss \\u003cw\\u003e/\u{e4}+\\u0026$x\\\\",
+            "p\\u0022a\\u0027ss \\u003cw\\u003e\\/\u{e4}\\u002b\\u0026$x\\\\",
             // A URL in a URL; Compose's and make's `$$`; Go's `%#v` and `xxd -i`.
             "p%2522a%2527ss%2520%253Cw%253E%252F%25C3%25A4%252B%2526%2524x%255C",
             "p\"a'ss <w>/\u{e4}+&$$x\\",
