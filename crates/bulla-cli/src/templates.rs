@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -50,6 +50,9 @@ impl Exclude {
     /// Adds a pattern, whose path is relative to `folder`; without one, to the current folder.
     pub(crate) fn add(&mut self, pattern: &str, folder: &Path) -> Result<(), &'static str> {
         const WRONG: &str = "this is no pattern";
+        if Path::new(pattern).components().any(|part| part == Component::ParentDir) {
+            return Err("a pattern has no `..` in it");
+        }
         let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
         if pattern.is_empty() {
             return Err(WRONG);

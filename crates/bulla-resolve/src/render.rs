@@ -249,7 +249,7 @@ impl<'a> Placing<'a> {
         let template = self.template;
         let mut out = Output::with_capacity(template.src.len());
         let mut places = template.places.iter().zip(fillings).peekable();
-        let mut refused = Vec::new();
+        let (mut refused, mut has_nul) = (Vec::new(), false);
         let read = each_pair(&template.src, format, &mut |name, number, text| {
             let start = out.bytes.len();
             out.bytes.push(name.as_bytes());
@@ -262,14 +262,22 @@ impl<'a> Placing<'a> {
                     }
                 }
                 Some((_, None)) => {}
-                None => out.bytes.push(text),
+                None => {
+                    has_nul |= text.contains(&0);
+                    out.bytes.push(text);
+                }
             }
+            has_nul |= name.contains('\0');
             out.bytes.push(b"\0");
         });
         let all = places.next().is_none() && fillings.iter().all(Option::is_some);
         for place in refused {
             let what = "the value {} has a NUL in it, and a variable ends there";
             self.report(place, Rule::CannotCarry, what);
+        }
+        if has_nul {
+            let what = "the file has a NUL in it, and a variable ends there";
+            self.pending.push(Pending::new(0, Rule::Malformed, what));
         }
         // A file that is malformed is told as such already, but not one whose readers disagree.
         self.pending.extend(read.err().filter(|_| template.problems.is_empty()));

@@ -242,7 +242,7 @@ fn parsed(path: &Path, format: Option<Format>) -> Result<Template, Failure> {
     Ok(Template::parse(&shown(path), render::read(path)?, format))
 }
 
-/// A template of variables, on which the readers of such files agree.
+/// A template of variables, where no reader of such files takes one for another.
 fn variables_of(path: &Path, format: Format) -> Result<Template, Failure> {
     let template = parsed(path, Some(format))?;
     match dotenv_pairs(template.name(), template.bytes(), format) {

@@ -46,7 +46,7 @@ impl Syntax for Dotenv {
                 || open
                 || !is_alike(src, lines.clone(), &scalars)
                 || attributes.are_on(&src[scalars[0].span.clone()]);
-            if inside || (scalars.is_empty() && !passes) {
+            if inside || !passes {
                 scalars.extend(unseen(src, lines.clone(), &scalars));
             }
             open = open || opens || has_lone_return(&src[lines]);

@@ -161,7 +161,10 @@ impl Drop for Journals {
     fn drop(&mut self) {
         if !self.keep {
             // The lead knows all the others, so it goes last.
-            self.journals.drain(..).rev().for_each(Journal::remove);
+            for journal in self.journals.drain(..).rev() {
+                // What stays is removed by whoever comes next.
+                let _ = journal.remove();
+            }
         }
     }
 }
@@ -261,8 +264,11 @@ impl Journal {
         Ok(contents)
     }
 
-    pub(super) fn remove(self) {
-        let _ = self.folder.remove(JOURNAL);
+    pub(super) fn remove(self) -> Result<(), WriteError> {
+        match self.folder.remove(JOURNAL) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.failed("remove", error)),
+        }
     }
 
     fn refused(&self, reason: Reason) -> WriteError {

@@ -51,7 +51,7 @@ pub(super) fn recover_folder(
     let Some(transaction) = contents.transaction else {
         // Somebody got no further than to make it, and perhaps is about to lock it.
         clean(folder, None)?;
-        journal.remove();
+        journal.remove()?;
         return Ok(None);
     };
     let lead = contents.lead.clone();
@@ -85,7 +85,7 @@ pub(super) fn recover_folder(
     }
     // The lead knows all the others, so it goes last.
     parts.sort_by_key(|part| part.journal.folder.path == lead);
-    parts.into_iter().for_each(|part| part.journal.remove());
+    parts.into_iter().try_for_each(|part| part.journal.remove())?;
     Ok(Some(Recovered { folder: folder.path.clone(), finished, left }))
 }
 

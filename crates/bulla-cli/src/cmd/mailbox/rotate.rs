@@ -8,7 +8,9 @@ use bulla_vault::{EntryName, Field, FieldName, Kind, Secret, Vault};
 use serde_json::json;
 
 use super::NetworkArgs;
-use crate::account::{Account, CLIENT, CLIENT_SECRET, Network, Registration, VaultGrants, text};
+use crate::account::{
+    Account, CLIENT, CLIENT_SECRET, Network, Registration, VaultGrants, of_kind, text,
+};
 use crate::args::NoSecrets;
 use crate::cmd::Done;
 use crate::cmd::render::several;
@@ -44,7 +46,10 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
     let name = entry_name(&args.client)?;
     let network = args.network.network();
     with_vault(context, |vault| {
-        let registration = Registration::find(context, &vault.read()?, &name)?;
+        let snapshot = vault.read()?;
+        let registration = Registration::find(context, &snapshot, &name)?;
+        let before = snapshot.find(&name)?.map(|found| found.version);
+        drop(snapshot);
         let old = registration.client.secret.as_ref().and_then(|old| fingerprint(old.expose()));
         let the_old = match &old {
             Some(old) => format!("the old one, {old},"),
@@ -67,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Done {
             false => try_secret(context, vault, &registration, &new, &network)?,
         };
         let fresh = fingerprint(new.expose());
-        let version = store(context, vault, &name, new)?;
+        let version = store(context, vault, &name, before, new)?;
         for Failure { fact, hints, .. } in untried {
             let told: Vec<_> = [fact].into_iter().chain(hints).collect();
             context.printer.warn(format_args!(
@@ -117,14 +122,20 @@ fn try_secret(
     network: &Network,
 ) -> Result<(Option<EntryName>, Vec<Failure>), Failure> {
     let mut mailboxes = Vec::new();
-    vault.read()?.each::<Failure>(&mut |version| {
-        if let Some(entry) = version.live().filter(|entry| entry.kind() == Kind::Mailbox)
-            && text(entry, CLIENT).as_deref() == Some(registration.name.as_str())
-        {
-            mailboxes.push(version.name);
+    let snapshot = vault.read()?;
+    // A mailbox need not say which, where there is one.
+    let is_only = of_kind(&snapshot, Kind::OauthClient)?.len() == 1;
+    snapshot.each::<Failure>(&mut |version| {
+        if let Some(entry) = version.live().filter(|entry| entry.kind() == Kind::Mailbox) {
+            let client = text(entry, CLIENT);
+            let client = client.as_deref();
+            if client.map_or(is_only, |client| client == registration.name.as_str()) {
+                mailboxes.push(version.name);
+            }
         }
         Ok(())
     })?;
+    drop(snapshot);
     mailboxes.sort();
     network.ready()?;
     // Another mailbox may still be able to tell.
@@ -189,6 +200,7 @@ fn store(
     context: &Context,
     vault: &Vault<'_>,
     name: &EntryName,
+    before: Option<u64>,
     value: Secret,
 ) -> Result<u64, Failure> {
     let mut batch = vault.write(context.stamp(Some("client secret rotated")))?;
@@ -200,7 +212,8 @@ fn store(
     entry
         .set(Field { name: field, value, public: false, expires: None })
         .map_err(bulla_vault::WriteError::from)?;
-    let version = batch.put(name, entry, None)?;
+    // Somebody else may have rotated it meanwhile: both would be told that theirs is in use.
+    let version = batch.put(name, entry, before)?;
     batch.commit()?;
     Ok(version)
 }

@@ -49,8 +49,8 @@ const QUOTES: [(&str, &str); 7] = [
 ];
 
 /// What the templates of Handlebars, Mustache, Go, Django (`escapejs`), Jinja (`tojson`) and again Go, in
-/// scripts, replace.
-const TEMPLATES: [&[(u8, &str)]; 6] = [
+/// scripts, replace; and what JSON becomes in a literal in quotes, and a shell's quotes in JSON.
+const TEMPLATES: [&[(u8, &str)]; 11] = [
     &[
         (b'&', "&amp;"),
         (b'<', "&lt;"),
@@ -117,6 +117,39 @@ const TEMPLATES: [&[(u8, &str)]; 6] = [
         (b'\n', "\\n"),
         (b'\r', "\\r"),
         (b'\t', "\\t"),
+    ],
+    &[(b'\\', "\\\\\\\\"), (b'"', "\\\\\""), (b'\n', "\\\\n"), (b'\r', "\\\\r"), (b'\t', "\\\\t")],
+    &[
+        (b'\\', "\\\\\\\\"),
+        (b'"', "\\\\\""),
+        (b'\n', "\\\\n"),
+        (b'\r', "\\\\r"),
+        (b'\t', "\\\\t"),
+        (b'\'', "\\'"),
+    ],
+    &[
+        (b'\\', "\\\\"),
+        (b'"', "\\\""),
+        (b'\n', "\\n"),
+        (b'\r', "\\r"),
+        (b'\t', "\\t"),
+        (b'\'', "'\\\"'\\\"'"),
+    ],
+    &[
+        (b'\\', "\\\\"),
+        (b'"', "\\\""),
+        (b'\n', "\\n"),
+        (b'\r', "\\r"),
+        (b'\t', "\\t"),
+        (b'\'', "'\\\\''"),
+    ],
+    &[
+        (b'\\', "\\\\"),
+        (b'"', "\\\""),
+        (b'\n', "\\n"),
+        (b'\r', "\\r"),
+        (b'\t', "\\t"),
+        (b'\'', "'\\''"),
     ],
 ];
 

@@ -349,6 +349,12 @@ mod tests {
             "p%22a%27ss%20%3Cw%3E/%E4+%26%24x%5C",
             "p\\\"a\\u0027ss \\u003cw\\u003e/\u{e4}+\\u0026$x\\\\",
             "p\\u0022a\\u0027ss \\u003cw\\u003e\\/\u{e4}\\u002b\\u0026$x\\\\",
+            // JSON in a literal of node and Python; a shell's quotes in JSON, and the other way round.
+            "p\\\\\"a'ss <w>/\u{e4}+&$x\\\\\\\\",
+            "p\\\\\"a\\'ss <w>/\u{e4}+&$x\\\\\\\\",
+            "p\\\"a'\\\"'\\\"'ss <w>/\u{e4}+&$x\\\\",
+            "p\\\"a'\\\\''ss <w>/\u{e4}+&$x\\\\",
+            "p\\\"a'\\''ss <w>/\u{e4}+&$x\\\\",
             // A URL in a URL; Compose's and make's `$$`; Go's `%#v` and `xxd -i`.
             "p%2522a%2527ss%2520%253Cw%253E%252F%25C3%25A4%252B%2526%2524x%255C",
             "p\"a'ss <w>/\u{e4}+&$$x\\",
@@ -416,7 +422,7 @@ mod tests {
         for (value, most) in [
             ("GOCSPX-0123456789abcdefghij", 150),
             ("Hq7'xW\"9zT$Lm`4\\Kd+/=", 250),
-            ("k'\u{1b}[0m \"&<\u{fc}\u{20ac}\u{1f600}\u{1}\u{7f}\t", 800),
+            ("k'\u{1b}[0m \"&<\u{fc}\u{20ac}\u{1f600}\u{1}\u{7f}\t", 850),
             ("k'\u{1b}[0m \"&<\u{fc}\u{a0}\u{2028}\u{1f600}\u{1}\u{7f}\t", 950),
         ] {
             let mut forms = Vec::new();

@@ -211,6 +211,13 @@ fn a_wrong_client_secret_costs_no_grant() {
     let Some(world) = World::start(&NO_MAIL) else { return };
     world.authorize(ALICE, "--no-verify");
     world.bed.fault(r#"{"status": 400, "body": "{\"error\":\"invalid_grant\"}"}"#);
+    // A wrong secret was stored untried where the mailbox does not say whose client's it is, as it need not
+    // with one.
+    for only in
+        ["rm daemon-test", "rm public-test", "set mailbox/alice@example.com --remove client"]
+    {
+        world.run(only).succeeds();
+    }
     let ended = world.run("mailbox rotate-client secret-test").stdin("a-wrong-secret").fails(8);
     assert!(ended.stderr.contains("the provider refuses the new secret"), "{ended}");
     assert_eq!(world.run("get secret-test client-secret").succeeds().out(), "desktop-secret");
