@@ -46,7 +46,9 @@ impl Syntax for Dotenv {
                 || open
                 || !is_alike(src, lines.clone(), &scalars)
                 || attributes.are_on(&src[scalars[0].span.clone()]);
-            if inside || !passes {
+            // Node takes a comment for a name if no line end follows; Docker one for a part of the value.
+            let is_unseen = if scalars.is_empty() { !passes || at > src.len() } else { odd };
+            if inside || is_unseen {
                 scalars.extend(unseen(src, lines.clone(), &scalars));
             }
             open = open || opens || has_lone_return(&src[lines]);
@@ -203,7 +205,7 @@ pub(super) fn scan(src: &[u8], rules: &Rules, found: &mut dyn FnMut(Scalar)) {
         let inside = odd || course.is_lost();
         let passes = course.passes(src, from..at - 1, &scalars);
         let alike = passes && !odd && !is_behind_mark(src, start);
-        if inside || (scalars.is_empty() && !passes) {
+        if inside || (scalars.is_empty() && (!passes || (rules.node && at > src.len()))) {
             scalars.extend(unseen(src, start..at - 1, &scalars));
         }
         for scalar in scalars.drain(..) {
