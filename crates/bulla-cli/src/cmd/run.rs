@@ -17,6 +17,7 @@ mod screen;
 mod shells;
 mod signals;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -26,6 +27,7 @@ use bulla_resolve::{Format, Rendering, Secret, Template, dotenv_pairs};
 use rustix::fs::{Access, FileType};
 
 use self::child::Program;
+use self::forms::MOST_FORMS;
 use self::masker::{LEAST, Patterns};
 use self::memory_file::MemoryFile;
 use super::Done;
@@ -295,8 +297,12 @@ fn with_paths(argument: &OsStr, files: &[MemoryFile]) -> OsString {
 
 /// What to mask: each value in all its forms, and in those that the templates have given it.
 fn patterns(context: &Context, values: &[Value], renderings: &[Rendering]) -> Patterns {
-    let mut forms = Vec::new();
-    let mut look_for = |secret: &[u8]| forms::add_all(secret, &mut forms);
+    let (mut forms, mut left, mut known) = (Vec::new(), MOST_FORMS, HashSet::new());
+    let mut look_for = |secret| {
+        if known.insert(secret) {
+            forms::add_within(secret, &mut left, &mut forms);
+        }
+    };
     for Value { name, secret, .. } in values.iter().filter(|value| !value.public) {
         if !pieces::is_maskable(secret.expose()) {
             context.printer.warn(format_args!(
@@ -316,6 +322,11 @@ fn patterns(context: &Context, values: &[Value], renderings: &[Rendering]) -> Pa
                 look_for(piece);
             }
         }
+    }
+    if left == 0 {
+        context.printer.warn(
+            "the values are so many and so long that some are masked only as they are, and not in other forms",
+        );
     }
     Patterns::new(forms)
 }

@@ -264,6 +264,8 @@ fn remove_all(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
         }
         Err(error) => return Err(error),
     };
+    // It is to go, whatever was made of it meanwhile. Where that is not allowed, the next step says so.
+    let _ = rustix::fs::fchmod(&folder, Mode::RWXU);
     let mut failed = None;
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;

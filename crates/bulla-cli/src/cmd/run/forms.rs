@@ -10,6 +10,22 @@ use super::{entities, escapes, folds, json, numbers};
 /// they can begin at takes forms of its own.
 const MOST_WRAPPED: usize = 8 << 10;
 
+/// How much memory the forms of all values take, about, in bytes. A thousand passwords take a tenth of it.
+pub(crate) const MOST_FORMS: usize = 256 << 20;
+
+/// Adds all forms of a value's pieces to `forms`, and takes what they need from `left`; if that is nothing,
+/// the pieces alone.
+pub(crate) fn add_within(value: &[u8], left: &mut usize, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
+    if *left == 0 {
+        forms.extend(pieces(value).into_iter().map(|piece| Zeroizing::new(piece.to_vec())));
+        return;
+    }
+    let from = forms.len();
+    add_all(value, forms);
+    let needed = |form: &Zeroizing<Vec<u8>>| form.len() + size_of::<Vec<u8>>();
+    *left = left.saturating_sub(forms[from..].iter().map(needed).sum());
+}
+
 /// Adds all forms of a value's pieces to `forms`.
 pub(crate) fn add_all(value: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     let mut left = MOST_WRAPPED;
@@ -414,6 +430,18 @@ mod tests {
         let value = [&b"k"[..], &[7; 60]].concat();
         let shown = format!("<Buffer 6b{} ... 11 more bytes>", " 07".repeat(49));
         assert_eq!(masked(&value, shown.as_bytes()), b"<Buffer ******** ... 11 more bytes>");
+    }
+
+    /// Many long values took a gigabyte, and without it `run` was aborted.
+    #[test]
+    fn what_all_forms_take_is_bounded() {
+        let (mut forms, mut left) = (Vec::new(), 1);
+        add_within(b"Tr0ub\"4dor", &mut left, &mut forms);
+        assert!(forms.len() > 50 && left == 0);
+        let before = forms.len();
+        add_within(b"Tr0ub\"4dor\nand more", &mut left, &mut forms);
+        let added: Vec<_> = forms[before..].iter().map(|form| form.as_slice()).collect();
+        assert_eq!(added, [&b"Tr0ub\"4dor\nand more"[..], b"Tr0ub\"4dor", b"and more"]);
     }
 
     /// A list of forms has to stay short, or a thousand secrets are too many.
