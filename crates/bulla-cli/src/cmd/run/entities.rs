@@ -48,9 +48,9 @@ const QUOTES: [(&str, &str); 7] = [
     ("&quot;", "&#x27;"),
 ];
 
-/// What the templates of Handlebars, Mustache, Go, Django (`escapejs`), Jinja (`tojson`) and again Go, in
-/// scripts, replace; and what JSON becomes in a literal in quotes, and a shell's quotes in JSON.
-const TEMPLATES: [&[(u8, &str)]; 11] = [
+/// What the templates of Handlebars, Mustache and Go replace; and what JSON becomes in a literal in quotes and
+/// between those of a shell.
+const TEMPLATES: [&[(u8, &str)]; 6] = [
     &[
         (b'&', "&amp;"),
         (b'<', "&lt;"),
@@ -78,46 +78,6 @@ const TEMPLATES: [&[(u8, &str)]; 11] = [
         (b'\'', "&#39;"),
         (b'+', "&#43;"),
     ],
-    &[
-        (b'\\', "\\u005C"),
-        (b'\'', "\\u0027"),
-        (b'"', "\\u0022"),
-        (b'>', "\\u003E"),
-        (b'<', "\\u003C"),
-        (b'&', "\\u0026"),
-        (b'=', "\\u003D"),
-        (b'-', "\\u002D"),
-        (b';', "\\u003B"),
-        (b'`', "\\u0060"),
-        (b'\n', "\\u000A"),
-        (b'\r', "\\u000D"),
-        (b'\t', "\\u0009"),
-    ],
-    &[
-        (b'\\', "\\\\"),
-        (b'"', "\\\""),
-        (b'\'', "\\u0027"),
-        (b'<', "\\u003c"),
-        (b'>', "\\u003e"),
-        (b'&', "\\u0026"),
-        (b'\n', "\\n"),
-        (b'\r', "\\r"),
-        (b'\t', "\\t"),
-    ],
-    &[
-        (b'\\', "\\\\"),
-        (b'"', "\\u0022"),
-        (b'\'', "\\u0027"),
-        (b'`', "\\u0060"),
-        (b'<', "\\u003c"),
-        (b'>', "\\u003e"),
-        (b'&', "\\u0026"),
-        (b'+', "\\u002b"),
-        (b'/', "\\/"),
-        (b'\n', "\\n"),
-        (b'\r', "\\r"),
-        (b'\t', "\\t"),
-    ],
     &[(b'\\', "\\\\\\\\"), (b'"', "\\\\\""), (b'\n', "\\\\n"), (b'\r', "\\\\r"), (b'\t', "\\\\t")],
     &[
         (b'\\', "\\\\\\\\"),
@@ -126,22 +86,6 @@ const TEMPLATES: [&[(u8, &str)]; 11] = [
         (b'\r', "\\\\r"),
         (b'\t', "\\\\t"),
         (b'\'', "\\'"),
-    ],
-    &[
-        (b'\\', "\\\\"),
-        (b'"', "\\\""),
-        (b'\n', "\\n"),
-        (b'\r', "\\r"),
-        (b'\t', "\\t"),
-        (b'\'', "'\\\"'\\\"'"),
-    ],
-    &[
-        (b'\\', "\\\\"),
-        (b'"', "\\\""),
-        (b'\n', "\\n"),
-        (b'\r', "\\r"),
-        (b'\t', "\\t"),
-        (b'\'', "'\\\\''"),
     ],
     &[
         (b'\\', "\\\\"),

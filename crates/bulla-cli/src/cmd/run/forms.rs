@@ -80,10 +80,14 @@ fn add(piece: &[u8], wrapped: bool, forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     // Shells: single quotes in two ways, double quotes, `printf %q`; then the literals of most
     // languages.
     for quote in ["'\\''", "'\"'\"'"] {
-        forms.push(each(piece, 5, |byte, out| match byte {
+        let quoted = each(piece, 5, |byte, out| match byte {
             b'\'' => out.extend_from_slice(quote.as_bytes()),
             _ => out.push(byte),
-        }));
+        });
+        if let Ok(text) = std::str::from_utf8(&quoted) {
+            json::add_quoted(text, forms);
+        }
+        forms.push(quoted);
     }
     forms.push(each(piece, 2, |byte, out| {
         if b"\"\\$`".contains(&byte) {

@@ -53,6 +53,10 @@ const JSON: &[(&str, bool, bool, bool)] = &[
     ("\"<>&'+`", true, true, false),
     ("<>&'\"\u{2028}\u{2029}", false, true, true),
     ("<>&'\"", true, true, true),
+    // Jinja; Go's templates, in scripts; Django's `escapejs`.
+    ("<>&'", false, false, false),
+    ("\"<>&'+`", false, false, true),
+    ("\\\"'<>&=-;`\n\r\t\u{2028}\u{2029}", false, true, false),
 ];
 
 /// Line ends to JavaScript.
